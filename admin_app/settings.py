@@ -1,0 +1,167 @@
+"""Settings: one frozen value, read once from the environment; every setting is documented where it is declared."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from admin_app.errors import SettingsError
+
+Value = TypeVar("Value")
+
+APP_ROLE = "backdesk_app"
+"""The database role the application runs as: it may change desk data, never the audit log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a deployment decides. Read it with `Settings.from_env()`."""
+
+    database_url: URL | None = None
+    """DATABASE_URL: PostgreSQL to use, `postgresql://` or `postgresql+asyncpg://`. Unset: a local server is started."""
+
+    database_owner_url: URL | None = None
+    """DATABASE_OWNER_URL: who owns the tables and runs migrations. Unset: DATABASE_URL."""
+
+    pg_bindir: Path | None = None
+    """BACKDESK_PG_BINDIR: folder with `initdb` and `postgres` for the local server. Unset: the wheel, then installed ones."""
+
+    data_dir: Path = Path(".backdesk")
+    """BACKDESK_DATA_DIR: the local server's data, attachments and secrets. Unset: `.backdesk` in the working directory."""
+
+    secret_key: str | None = field(default=None, repr=False)
+    """BACKDESK_SECRET_KEY: signs form tokens, at least 32 characters. Unset: one is made and kept in the data directory."""
+
+    plugins: tuple[str, ...] | None = None
+    """BACKDESK_PLUGINS: comma-separated names to load. Unset: everything in the project's `plugins` folder."""
+
+    plugin_dir: Path | None = None
+    """BACKDESK_PLUGIN_DIR: a further folder whose `*.py` files are plugins. Unset: none."""
+
+    time_zone: ZoneInfo = ZoneInfo("UTC")
+    """BACKDESK_TIME_ZONE: the desk's time zone, for those who chose none of their own."""
+
+    host: str = "127.0.0.1"
+    """BACKDESK_HOST: the address `serve` listens on."""
+
+    port: int = 8000
+    """BACKDESK_PORT: the port `serve` listens on."""
+
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    """BACKDESK_ALLOWED_HOSTS: comma-separated names under which the site may be reached; others get 400."""
+
+    secure_cookies: bool = False
+    """BACKDESK_SECURE_COOKIES: `1` where the site is served over HTTPS; cookies are then sent over HTTPS only."""
+
+    pool_size: int = 10
+    """BACKDESK_POOL_SIZE: database connections a process keeps open at most."""
+
+    statement_timeout_ms: int = 15_000
+    """BACKDESK_STATEMENT_TIMEOUT_MS: how long one statement of the web application may run."""
+
+    bulk_limit: int = 200_000
+    """BACKDESK_BULK_LIMIT: rows that one bulk action may touch; above it the action is refused with the number."""
+
+    upload_limit_mb: int = 25
+    """BACKDESK_UPLOAD_LIMIT_MB: the largest attachment that is accepted."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read every setting; raises SettingsError naming each variable that cannot be used."""
+        reader = _Reader(environ)
+        values: dict[str, Any] = {
+            "database_url": reader.get("DATABASE_URL", _database_url),
+            "database_owner_url": reader.get("DATABASE_OWNER_URL", _database_url),
+            "pg_bindir": reader.get("BACKDESK_PG_BINDIR", _folder),
+            "data_dir": reader.get("BACKDESK_DATA_DIR", _path),
+            "secret_key": reader.get("BACKDESK_SECRET_KEY", _secret),
+            "plugins": reader.get("BACKDESK_PLUGINS", _names),
+            "plugin_dir": reader.get("BACKDESK_PLUGIN_DIR", _folder),
+            "time_zone": reader.get("BACKDESK_TIME_ZONE", time_zone),
+            "host": reader.get("BACKDESK_HOST", str),
+            "port": reader.get("BACKDESK_PORT", _number(1, 65_535)),
+            "allowed_hosts": reader.get("BACKDESK_ALLOWED_HOSTS", _names),
+            "secure_cookies": reader.get("BACKDESK_SECURE_COOKIES", _switch),
+            "pool_size": reader.get("BACKDESK_POOL_SIZE", _number(1, 200)),
+            "statement_timeout_ms": reader.get("BACKDESK_STATEMENT_TIMEOUT_MS", _number(100, 3_600_000)),
+            "bulk_limit": reader.get("BACKDESK_BULK_LIMIT", _number(1, 10_000_000)),
+            "upload_limit_mb": reader.get("BACKDESK_UPLOAD_LIMIT_MB", _number(1, 10_000)),
+        }
+        if reader.problems:
+            raise SettingsError("\n".join(reader.problems))
+        return cls(**{name: value for name, value in values.items() if value is not None})
+
+
+class _Reader:
+    """Reads variables and collects every problem, so that all are reported at once."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.problems: list[str] = []
+
+    def get(self, name: str, convert: Callable[[str], Value]) -> Value | None:
+        text = self.environ.get(name, "").strip()
+        if not text:
+            return None
+        try:
+            return convert(text)
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return None
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The time zone of an IANA name such as `Europe/Berlin`; raises ValueError for any other text."""
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no time zone; use an IANA name such as Europe/Berlin")
+    return ZoneInfo(name)
+
+
+def _database_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError("not a URL; write postgresql://user:password@host:5432/database") from None
+    if url.drivername not in {"postgresql", "postgresql+asyncpg", "postgres"}:
+        raise ValueError(f"{url.drivername}:// is not supported; write postgresql://…")
+    return url.set(drivername="postgresql+asyncpg")
+
+
+def _folder(text: str) -> Path:
+    if not (folder := _path(text)).is_dir():
+        raise ValueError(f"{text} is not a folder")
+    return folder
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _secret(text: str) -> str:
+    if len(text) < 32:
+        raise ValueError(f"has {len(text)} characters; at least 32 are needed")
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in {"0", "1", "true", "false", "yes", "no"}:
+        raise ValueError(f"{text!r} is neither 1 nor 0")
+    return text.lower() in {"1", "true", "yes"}
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise ValueError(f"{text!r} is not a whole number from {low:,} to {high:,}")
+        return int(text)
+
+    return convert
