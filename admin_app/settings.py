@@ -14,6 +14,8 @@ from admin_app.errors import SettingsError
 
 Value = TypeVar("Value")
 
+_UTC = ZoneInfo("UTC")
+
 APP_ROLE = "backdesk_app"
 """The database role the application runs as: it may change desk data, never the audit log."""
 
@@ -29,13 +31,13 @@ class Settings:
     """DATABASE_OWNER_URL: who owns the tables and runs migrations. Unset: DATABASE_URL."""
 
     pg_bindir: Path | None = None
-    """BACKDESK_PG_BINDIR: folder with `initdb` and `postgres` for the local server. Unset: the wheel, then installed ones."""
+    """BACKDESK_PG_BINDIR: folder with `initdb` and `postgres`, for the local server. Unset: the wheel, then installed."""
 
     data_dir: Path = Path(".backdesk")
-    """BACKDESK_DATA_DIR: the local server's data, attachments and secrets. Unset: `.backdesk` in the working directory."""
+    """BACKDESK_DATA_DIR: the local server's data, attachments, secrets. Unset: `.backdesk` where it is started."""
 
     secret_key: str | None = field(default=None, repr=False)
-    """BACKDESK_SECRET_KEY: signs form tokens, at least 32 characters. Unset: one is made and kept in the data directory."""
+    """BACKDESK_SECRET_KEY: signs form tokens, at least 32 characters. Unset: one is made and kept in the data folder."""
 
     plugins: tuple[str, ...] | None = None
     """BACKDESK_PLUGINS: comma-separated names to load. Unset: everything in the project's `plugins` folder."""
@@ -43,7 +45,7 @@ class Settings:
     plugin_dir: Path | None = None
     """BACKDESK_PLUGIN_DIR: a further folder whose `*.py` files are plugins. Unset: none."""
 
-    time_zone: ZoneInfo = ZoneInfo("UTC")
+    time_zone: ZoneInfo = _UTC
     """BACKDESK_TIME_ZONE: the desk's time zone, for those who chose none of their own."""
 
     host: str = "127.0.0.1"
