@@ -31,13 +31,13 @@ class Settings:
     """DATABASE_OWNER_URL: who owns the tables and runs migrations. Unset: DATABASE_URL."""
 
     pg_bindir: Path | None = None
-    """BACKDESK_PG_BINDIR: folder with `initdb` and `postgres`, for the local server. Unset: the wheel, then installed."""
+    """BACKDESK_PG_BINDIR: folder with `initdb` and `postgres`, of the local server. Unset: the wheel, then installed"""
 
     data_dir: Path = Path(".backdesk")
     """BACKDESK_DATA_DIR: the local server's data, attachments, secrets. Unset: `.backdesk` where it is started."""
 
     secret_key: str | None = field(default=None, repr=False)
-    """BACKDESK_SECRET_KEY: signs form tokens, at least 32 characters. Unset: one is made and kept in the data folder."""
+    """BACKDESK_SECRET_KEY: signs form tokens, at least 32 characters. Unset: one is kept in the data folder."""
 
     plugins: tuple[str, ...] | None = None
     """BACKDESK_PLUGINS: comma-separated names to load. Unset: everything in the project's `plugins` folder."""

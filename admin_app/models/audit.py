@@ -1,0 +1,115 @@
+"""The audit log and the change sets that its rows belong to."""
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text, func, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from admin_app.models.base import Base, Numbered, text_enum
+from admin_app.models.user import User
+
+
+class ActorKind(enum.StrEnum):
+    """What kind of actor made a change."""
+
+    USER = "user"
+    SYSTEM = "system"
+    DATABASE = "database"
+
+
+class Door(enum.StrEnum):
+    """Through which door a change came in."""
+
+    WEB = "web"
+    CLI = "cli"
+    API = "api"
+    JOB = "job"
+    CODE = "code"
+
+
+class ChangeSetState(enum.StrEnum):
+    """How far a change set is."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNDONE = "undone"
+
+
+class ChangeSet(Numbered, Base):
+    """One change of one actor through one door, over one record or many, with its reason and its counts."""
+
+    __tablename__ = "change_sets"
+    __table_args__ = (
+        Index("ix_change_sets_actor", "user_id", "id"),
+        Index("ix_change_sets_reference", "reference", postgresql_where=text("reference IS NOT NULL")),
+        Index("uq_change_sets_idempotency", "user_id", "idempotency_key", unique=True),
+        CheckConstraint("changed >= 0 AND unchanged >= 0 AND failed >= 0", "counts"),
+    )
+
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
+    actor_kind: Mapped[ActorKind] = mapped_column(text_enum(ActorKind, "actor_kind"))
+    action: Mapped[str] = mapped_column(String(150))
+    door: Mapped[Door] = mapped_column(text_enum(Door, "door"))
+    reason: Mapped[str | None]
+    reference: Mapped[str | None] = mapped_column(String(100))
+    parameters: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    state: Mapped[ChangeSetState] = mapped_column(text_enum(ChangeSetState, "state"), server_default="running")
+    changed: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    unchanged: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    failed: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    skipped: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    address: Mapped[str | None] = mapped_column(String(100))
+    user_agent: Mapped[str | None] = mapped_column(String(400))
+    idempotency_key: Mapped[str | None] = mapped_column(String(64))
+    undo_of_id: Mapped[int | None] = mapped_column(ForeignKey("change_sets.id", ondelete="RESTRICT"))
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+
+    user: Mapped[User | None] = relationship(lazy="raise")
+
+    @property
+    def label(self) -> str:
+        return f"Change set {self.id}"
+
+
+class AuditLog(Numbered, Base):
+    """What one change did to one row: `changes` is `{column: {"old": …, "new": …}}` of the columns that differ.
+
+    Written by the database in the transaction of the change; nobody but the owner of the tables can alter it.
+    """
+
+    __tablename__ = "audit_logs"
+    __table_args__ = (
+        Index("ix_audit_logs_record", "table_name", "record_id", "id"),
+        Index("ix_audit_logs_user", "user_id", "id"),
+        Index("ix_audit_logs_change_set", "change_set_id", "id"),
+        Index("ix_audit_logs_created", "created_at", postgresql_using="brin"),
+    )
+
+    table_name: Mapped[str] = mapped_column(String(100))
+    record_id: Mapped[str] = mapped_column(Text(collation="C"))
+    action: Mapped[str] = mapped_column(String(50))
+    user_id: Mapped[int | None]
+    actor_kind: Mapped[str] = mapped_column(String(20))
+    database_user: Mapped[str | None] = mapped_column(String(63))
+    change_set_id: Mapped[int | None]
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    reason: Mapped[str | None]
+    changes: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+    user: Mapped[User | None] = relationship(
+        primaryjoin="foreign(AuditLog.user_id) == User.id", viewonly=True, lazy="raise"
+    )
+    change_set: Mapped[ChangeSet | None] = relationship(
+        primaryjoin="foreign(AuditLog.change_set_id) == ChangeSet.id", viewonly=True, lazy="raise"
+    )
+
+    @property
+    def label(self) -> str:
+        return f"{self.action} {self.table_name} {self.record_id}"

@@ -1,0 +1,63 @@
+"""What the desk remembers besides its records: frozen selections, saved views, and messages to be sent."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from admin_app.models.base import Audited, Base, Numbered, Timestamped
+
+
+class Selection(Numbered, Base):
+    """The rows somebody selected, frozen: who, of which resource, by which filter, how many, and until when."""
+
+    __tablename__ = "selections"
+    __table_args__ = (Index("ix_selections_expires", "expires_at"),)
+
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
+    resource: Mapped[str] = mapped_column(String(100))
+    filter: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    row_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+
+
+class SelectionItem(Base):
+    """One row of a frozen selection, and what became of it."""
+
+    __tablename__ = "selection_items"
+
+    selection_id: Mapped[int] = mapped_column(ForeignKey("selections.id", ondelete="CASCADE"), primary_key=True)
+    record_id: Mapped[int] = mapped_column(primary_key=True)
+    outcome: Mapped[str | None] = mapped_column(String(200))
+
+
+class SavedView(Numbered, Timestamped, Audited, Base):
+    """A named list: filter, sort, columns and page size; for one person, one role, or everybody."""
+
+    __tablename__ = "saved_views"
+    __table_args__ = (Index("ix_saved_views_owner", "user_id"), Index("ix_saved_views_role", "role_id"))
+
+    resource: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(100))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    role_id: Mapped[int | None] = mapped_column(ForeignKey("roles.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    definition: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+
+
+class Outbox(Numbered, Base):
+    """A message that is to be sent; written in the transaction that caused it."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_unsent", "available_at", "id", postgresql_where=text("sent_at IS NULL")),)
+
+    kind: Mapped[str] = mapped_column(String(100))
+    recipient_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
+    payload: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    change_set_id: Mapped[int | None] = mapped_column(ForeignKey("change_sets.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    available_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    sent_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
