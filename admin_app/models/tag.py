@@ -44,5 +44,6 @@ class TicketTag(Audited, Base):
     tag_id: Mapped[int] = mapped_column(ForeignKey("tags.id", ondelete="RESTRICT"), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     created_by_id: Mapped[int | None] = mapped_column(
-        ForeignKey("users.id", ondelete="RESTRICT"), server_default=text("acting_user_id()")
+        ForeignKey("users.id", ondelete="RESTRICT"),
+        server_default=text("(NULLIF(current_setting('app.user_id'::text, true), ''::text))::bigint"),
     )

@@ -1,0 +1,252 @@
+"""Database: the engine, read-only sessions for looking, and `transaction()`, the only place that commits a change.
+
+A session from `read()` is read-only in PostgreSQL itself, so a change that forgot who acts is refused there.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+from admin_app.errors import BackdeskError, BadInput, Conflict, NobodyActing, TooMany, Unavailable
+from admin_app.models import ActorKind, Door
+from admin_app.settings import APP_ROLE, Settings
+from admin_app.triggers import NOBODY_ACTING
+
+OPEN = text(
+    """
+WITH opened AS (
+  INSERT INTO change_sets (user_id, actor_kind, action, door, reason, reference, parameters, request_id, address,
+                           user_agent, idempotency_key)
+  VALUES (:user_id, :kind, :action, :door, :reason, :reference, cast(:parameters AS jsonb), :request_id, :address,
+          :user_agent, :idempotency_key)
+  RETURNING id
+)
+SELECT id, set_config('app.change_set_id', id::text, true),
+  set_config('app.user_id', coalesce(cast(:user_id AS bigint)::text, ''), true),
+  set_config('app.actor_kind', :kind, true), set_config('app.request_id', coalesce(:request_id, ''), true),
+  set_config('app.reason', coalesce(:reason, ''), true)
+FROM opened"""
+)
+
+CLOSE = text(
+    """
+UPDATE change_sets SET state = 'completed', changed = :changed, unchanged = :unchanged, failed = :failed,
+  skipped = cast(:skipped AS jsonb), finished_at = clock_timestamp()
+WHERE id = :id"""
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acting:
+    """Who makes a change, through which door, and why; written into the change set and every audit row."""
+
+    user_id: int | None
+    kind: ActorKind = ActorKind.USER
+    door: Door = Door.CODE
+    reason: str | None = None
+    reference: str | None = None
+    request_id: str | None = None
+    address: str | None = None
+    user_agent: str | None = None
+
+    @classmethod
+    def system(cls, door: Door = Door.CODE, **facts: Any) -> Self:
+        """The installation itself: the command line without a named person, imports, housekeeping."""
+        return cls(user_id=None, kind=ActorKind.SYSTEM, door=door, **facts)
+
+
+@dataclass
+class Counts:
+    """How many rows a change set changed, left as they were, skipped for which reason, and failed on."""
+
+    changed: int = 0
+    unchanged: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change set under way: its id, the session to change things with, and the counts it will be closed with."""
+
+    id: int
+    session: AsyncSession
+    counts: Counts
+
+
+class Database:
+    """A PostgreSQL database, given as an engine; or as one connection, in whose transaction everything then happens."""
+
+    def __init__(self, bind: AsyncEngine | AsyncConnection) -> None:
+        self.bind = bind
+
+    @classmethod
+    def connect(cls, url: URL, settings: Settings | None = None) -> Self:
+        """A database at a URL, used in the application's role whatever login the URL names."""
+        settings = settings or Settings()
+        session_settings = {
+            "application_name": "backdesk",
+            "timezone": "UTC",
+            "jit": "off",
+            "statement_timeout": str(settings.statement_timeout_ms),
+            "idle_in_transaction_session_timeout": "60000",
+        }
+        if url.username != APP_ROLE:
+            session_settings["role"] = APP_ROLE
+        engine = create_async_engine(
+            url,
+            pool_size=settings.pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={"server_settings": session_settings, "timeout": 10},
+        )
+        return cls(engine)
+
+    async def close(self) -> None:
+        """Close every connection of the pool."""
+        if isinstance(self.bind, AsyncEngine):
+            await self.bind.dispose()
+
+    @asynccontextmanager
+    async def read(self, *, snapshot: bool = False) -> AsyncIterator[AsyncSession]:
+        """A session that can only read; with `snapshot`, all its statements see the same instant."""
+        async with self._session() as session:
+            await self._begin(session, read_only=True, snapshot=snapshot)
+            yield session
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        acting: Acting,
+        action: str,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncIterator[Change]:
+        """One change set and its transaction: opened first, closed with its counts, committed last, or all undone.
+
+        `action` is the dotted name of what is done, such as `assign.assign`; `parameters` are kept with it and must
+        hold no secret. Raises Unavailable, Conflict or another BackdeskError in place of the driver's errors.
+        """
+        async with self._session() as session:
+            await self._begin(session)
+            facts = {
+                "user_id": acting.user_id,
+                "kind": acting.kind.value,
+                "action": action,
+                "door": acting.door.value,
+                "reason": acting.reason,
+                "reference": acting.reference,
+                "parameters": json.dumps(dict(parameters or {}), default=str),
+                "request_id": acting.request_id,
+                "address": acting.address,
+                "user_agent": (acting.user_agent or "")[:400] or None,
+                "idempotency_key": idempotency_key,
+            }
+            change = Change((await session.execute(OPEN, facts)).scalar_one(), session, Counts())
+            yield change
+            await session.flush()
+            await session.execute(CLOSE, {"id": change.id, **_closing(change.counts)})
+            await session.commit()
+
+    @asynccontextmanager
+    async def bookkeeping(self) -> AsyncIterator[AsyncSession]:
+        """A transaction for tables that are not audited, such as throttles; the database refuses any other change."""
+        async with self._session() as session:
+            await self._begin(session)
+            yield session
+            await session.commit()
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[AsyncSession]:
+        mode: Any = "create_savepoint" if isinstance(self.bind, AsyncConnection) else "conditional_savepoint"
+        session = AsyncSession(self.bind, expire_on_commit=False, join_transaction_mode=mode)
+        try:
+            async with session:
+                yield session
+        except (DBAPIError, OSError) as error:
+            raise translated(error) from error
+
+    async def _begin(self, session: AsyncSession, *, read_only: bool = False, snapshot: bool = False) -> None:
+        """Start the transaction; on an engine, in the mode that is asked for."""
+        if isinstance(self.bind, AsyncConnection):
+            return
+        options: dict[str, Any] = {"postgresql_readonly": True} if read_only else {}
+        if snapshot:
+            options["isolation_level"] = "REPEATABLE READ"
+        await session.connection(execution_options=options)
+
+
+def _closing(counts: Counts) -> dict[str, Any]:
+    return {
+        "changed": counts.changed,
+        "unchanged": counts.unchanged,
+        "failed": counts.failed,
+        "skipped": json.dumps(counts.skipped),
+    }
+
+
+SENTENCES = {
+    "23505": "Another record already has this value, and it must be unique.",
+    "23503": "This refers to a record that does not exist, or other records still refer to this one.",
+    "23502": "A value that is needed is missing.",
+    "23514": "A value breaks a rule of the desk.",
+    "22001": "A text is longer than there is room for.",
+    "22003": "A number is larger than there is room for.",
+    "22021": "A text holds a character that cannot be stored.",
+}
+"""By SQLSTATE, what a person is told; the constraint's own words stay in the log."""
+
+
+def translated(error: DBAPIError | OSError) -> BackdeskError:
+    """Our error for a driver's: its status and a sentence for a person, never the driver's text."""
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+    constraint = _constraint(error)
+    if state == NOBODY_ACTING or state == "25006":
+        return NobodyActing()
+    if state == "57014":
+        return Unavailable("The database took too long for this. Narrow it down and try again.")
+    if state in {"40001", "40P01", "55P03"}:
+        return Unavailable("Somebody else was changing the same records at the same moment. Please try again.")
+    if state in {"23505", "23503"}:
+        return Conflict(_explained(state, constraint))
+    if state in SENTENCES:
+        return BadInput(_explained(state, constraint))
+    if state.startswith("22"):
+        return BadInput("A value has a form that cannot be stored.")
+    if isinstance(error, OSError | OperationalError | InterfaceError) or state[:2] in {"08", "57", "53"}:
+        return TooMany("The database has no free connection. Please try again.") if state == "53300" else Unavailable()
+    return BackdeskError()
+
+
+def _constraint(error: BaseException) -> str:
+    """The name of the violated constraint, found on the driver's own exception."""
+    cause: BaseException | None = getattr(error, "orig", None)
+    while cause is not None:
+        if name := getattr(cause, "constraint_name", None):
+            return str(name)
+        cause = cause.__cause__
+    return ""
+
+
+EXPLAINED = {
+    "uq_users_email_lower": "Somebody with this e-mail address is already here.",
+    "uq_tags_name_lower": "There is already a tag of this name.",
+    "ck_tickets_title": "A ticket needs a title.",
+    "ck_tickets_resolved_at": "A resolved or closed ticket has a time of resolution, and no other ticket has one.",
+    "ck_comments_content": "A comment needs a text.",
+    "ck_tags_color": "A colour is written like #1f6feb.",
+    "ck_users_email": "An e-mail address needs an @ and no spaces around it.",
+    "uq_change_sets_idempotency": "This was sent twice; it has been done once.",
+}
+"""By constraint, what a person is told."""
+
+
+def _explained(state: str, constraint: str) -> str:
+    return EXPLAINED.get(constraint) or SENTENCES[state]

@@ -1,0 +1,282 @@
+"""Tickets: finding them, reading one with all it needs, and changing many in one statement."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload, selectinload
+
+from admin_app.errors import BadInput, IllegalTransition
+from admin_app.models import (
+    ACTIVE,
+    DONE,
+    TRANSITIONS,
+    Comment,
+    Tag,
+    Ticket,
+    TicketPriority,
+    TicketSearch,
+    TicketSource,
+    TicketStatus,
+    User,
+)
+from admin_app.models.ticket import REOPEN_DAYS
+from admin_app.queries.changes import Chosen, Outcome, apply
+
+IN_TRASH = "in the trash"
+CLOSED = "closed"
+PAGE_LIMIT = 500
+"""Rows that one page of results may hold at most."""
+
+
+async def assign(session: AsyncSession, chosen: Chosen[Ticket], agent: User | None) -> Outcome:
+    """Give every chosen ticket to one agent, or to nobody; closed tickets and those in the trash stay as they are.
+
+    Raises BadInput when the agent is inactive or no member of staff.
+    """
+    if agent is not None and not (agent.is_active and agent.is_staff):
+        raise BadInput(fields={"agent": f"{agent.full_name} is not an active member of staff."})
+    return await apply(
+        session,
+        chosen,
+        set={Ticket.assignee_id: agent.id if agent else None},
+        skip={IN_TRASH: Ticket.deleted_at.is_not(None), CLOSED: Ticket.status == TicketStatus.CLOSED},
+    )
+
+
+async def set_status(
+    session: AsyncSession, chosen: Chosen[Ticket], status: TicketStatus, by: int | None, *, may_reopen: bool = False
+) -> Outcome:
+    """Bring every chosen ticket to a status, along the transition table, with all that belongs to it.
+
+    Entering resolved or closed sets the times and the resolver; leaving them clears them and counts a reopening.
+    Skipped are tickets in the trash, those whose status does not lead there, open ones without an assignee that
+    would be resolved, and closed ones unless `may_reopen` and closed at most 30 days ago. `by` is the acting user's id.
+    """
+    allowed_from = [known for known, following in TRANSITIONS.items() if status in following] + [status]
+    skip: dict[str, ColumnElement[bool]] = {IN_TRASH: Ticket.deleted_at.is_not(None)}
+    if status is TicketStatus.OPEN:
+        too_old = Ticket.closed_at < func.now() - func.make_interval(0, 0, 0, REOPEN_DAYS)
+        skip["closed more than 30 days ago"] = too_old
+        if not may_reopen:
+            skip[CLOSED] = Ticket.status == TicketStatus.CLOSED
+    skip[f"cannot become {status.value.replace('_', ' ')}"] = Ticket.status.not_in(allowed_from)
+    if status is TicketStatus.RESOLVED:
+        skip["without an assignee"] = and_(Ticket.status == TicketStatus.OPEN, Ticket.assignee_id.is_(None))
+    return await apply(session, chosen, set={Ticket.status: status}, also=_side_effects(status, by), skip=skip)
+
+
+def _side_effects(status: TicketStatus, by: int | None) -> dict[Any, Any]:
+    """What a status brings with it (domain rules of the status machine)."""
+    if status in DONE:
+        effects: dict[Any, Any] = {
+            Ticket.resolved_at: func.coalesce(Ticket.resolved_at, func.now()),
+            Ticket.first_resolved_at: func.coalesce(Ticket.first_resolved_at, func.now()),
+            Ticket.resolved_by_id: func.coalesce(Ticket.resolved_by_id, by),
+        }
+        if status is TicketStatus.CLOSED:
+            effects[Ticket.closed_at] = func.now()
+        return effects
+    was_done = Ticket.status.in_(DONE)
+    return {
+        Ticket.resolved_at: None,
+        Ticket.resolved_by_id: None,
+        Ticket.closed_at: None,
+        Ticket.reopen_count: Ticket.reopen_count + case((was_done, 1), else_=0),
+        Ticket.last_reopened_at: case((was_done, func.now()), else_=Ticket.last_reopened_at),
+    }
+
+
+def check_transition(present: TicketStatus, wanted: TicketStatus) -> None:
+    """Raise IllegalTransition, with the statuses that may follow, when one cannot become the other."""
+    if wanted != present and wanted not in TRANSITIONS[present]:
+        names = ", ".join(status.value.replace("_", " ") for status in TRANSITIONS[present])
+        raise IllegalTransition(f"A ticket that is {present.value.replace('_', ' ')} can become: {names}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketFilter:
+    """What to look for. None means "whatever"; `assignees` may hold None for tickets that nobody has.
+
+    Ranges are half-open: from an instant, until before another. Tags are names in any case.
+    """
+
+    text: str | None = None
+    statuses: Sequence[TicketStatus] | None = None
+    priorities: Sequence[TicketPriority] | None = None
+    assignees: Sequence[int | None] | None = None
+    creators: Sequence[int] | None = None
+    any_tags: Sequence[str] = ()
+    all_tags: Sequence[str] = ()
+    no_tags: Sequence[str] = ()
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    updated_from: datetime | None = None
+    updated_before: datetime | None = None
+    resolved_from: datetime | None = None
+    resolved_before: datetime | None = None
+    overdue: bool | None = None
+    trash: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of one page, in order, and how many match in all."""
+
+    rows: Sequence[Ticket]
+    total: int
+
+
+async def search(session: AsyncSession, wanted: TicketFilter, *, limit: int = 50, offset: int = 0) -> Page:
+    """Tickets that match, newest first, with requester, assignee and tags loaded, and the exact total.
+
+    A ticket number or external id finds its ticket whatever else its text holds. Raises BadInput for a page that is
+    larger than 500 rows or starts before the first.
+    """
+    if not 1 <= limit <= PAGE_LIMIT or offset < 0:
+        raise BadInput(f"A page has 1 to {PAGE_LIMIT} rows and starts at 0 or later.")
+    matching = conditions(wanted)
+    total = await session.scalar(select(func.count()).select_from(Ticket).where(*matching))
+    found = (
+        select(Ticket)
+        .where(*matching)
+        .order_by(Ticket.created_at.desc(), Ticket.id.desc())
+        .limit(limit)
+        .offset(offset)
+        .options(joinedload(Ticket.creator), joinedload(Ticket.assignee), selectinload(Ticket.tags))
+    )
+    return Page((await session.scalars(found)).all(), total or 0)
+
+
+def conditions(wanted: TicketFilter) -> list[ColumnElement[bool]]:
+    """The filter as conditions on `Ticket`; the trash is left out unless asked for, and then nothing else is shown."""
+    found: list[ColumnElement[bool]] = [Ticket.deleted_at.is_not(None) if wanted.trash else Ticket.deleted_at.is_(None)]
+    if wanted.text and (text := wanted.text.strip()):
+        found.append(matches(text))
+    if wanted.statuses is not None:
+        found.append(Ticket.status.in_(wanted.statuses))
+    if wanted.priorities is not None:
+        found.append(Ticket.priority.in_(wanted.priorities))
+    if wanted.assignees is not None:
+        people = [agent for agent in wanted.assignees if agent is not None]
+        nobody = Ticket.assignee_id.is_(None) if None in wanted.assignees else literal(False)
+        found.append(or_(Ticket.assignee_id.in_(people), nobody))
+    if wanted.creators is not None:
+        found.append(Ticket.creator_id.in_(wanted.creators))
+    if wanted.overdue is not None:
+        overdue = cast(ColumnElement[bool], Ticket.is_overdue)
+        found.append(overdue if wanted.overdue else ~overdue)
+    return found + _tag_conditions(wanted) + _time_conditions(wanted)
+
+
+def _tag_conditions(wanted: TicketFilter) -> list[ColumnElement[bool]]:
+    def tagged(names: Sequence[str]) -> ColumnElement[bool]:
+        return Ticket.tags.any(func.lower(Tag.name).in_([name.lower() for name in names]))
+
+    found = [tagged([name]) for name in wanted.all_tags]
+    if wanted.any_tags:
+        found.append(tagged(wanted.any_tags))
+    if wanted.no_tags:
+        found.append(~tagged(wanted.no_tags))
+    return found
+
+
+def _time_conditions(wanted: TicketFilter) -> list[ColumnElement[bool]]:
+    ranges: Mapping[Any, tuple[datetime | None, datetime | None]] = {
+        Ticket.created_at: (wanted.created_from, wanted.created_before),
+        Ticket.updated_at: (wanted.updated_from, wanted.updated_before),
+        Ticket.resolved_at: (wanted.resolved_from, wanted.resolved_before),
+    }
+    found = [column >= start for column, (start, _) in ranges.items() if start]
+    return found + [column < end for column, (_, end) in ranges.items() if end]
+
+
+SEARCH_LENGTH = 200
+"""Characters of a search that are looked at; nobody types more."""
+
+
+def matches(text: str) -> ColumnElement[bool]:
+    """Whether a ticket matches what somebody typed: its number, its words, or literally where there are no words.
+
+    Words are looked for in number, title, description and public comments, as PostgreSQL's `websearch_to_tsquery`
+    reads them: "a phrase", -not, or. Internal notes are never searched here. Raises BadInput beyond 200 characters.
+    """
+    if len(text) > SEARCH_LENGTH:
+        raise BadInput(f"A search has at most {SEARCH_LENGTH} characters; this has {len(text)}.")
+    if "\x00" in text:
+        raise BadInput("A search cannot hold a NUL character.")
+    number = or_(Ticket.ticket_number == text.upper(), Ticket.external_id == text)
+    if any(sign in text for sign in "%_") or not any(letter.isalnum() for letter in text):
+        spoken = Comment.content.icontains(text, autoescape=True) & Comment.is_internal.is_(False)
+        literally = [column.icontains(text, autoescape=True) for column in (Ticket.title, Ticket.description)]
+        return or_(number, *literally, Ticket.comments.any(spoken))
+    query = func.websearch_to_tsquery("english", text)
+    words = select(TicketSearch.ticket_id).where(TicketSearch.document.op("@@")(query))
+    return or_(number, Ticket.id.in_(words))
+
+
+async def with_details(session: AsyncSession, ticket_id: int) -> Ticket | None:
+    """One ticket with requester, author, assignee, resolver, tags and attachments; comments are read by the page."""
+    found = (
+        select(Ticket)
+        .where(Ticket.id == ticket_id)
+        .options(
+            joinedload(Ticket.creator),
+            joinedload(Ticket.created_by),
+            joinedload(Ticket.assignee),
+            joinedload(Ticket.resolved_by),
+            joinedload(Ticket.deleted_by),
+            selectinload(Ticket.tags),
+            selectinload(Ticket.attachments),
+        )
+    )
+    return await session.scalar(found)
+
+
+async def bulk_create(session: AsyncSession, drafts: Sequence[Mapping[str, Any]], by: int | None) -> list[Ticket]:
+    """Make many tickets from drafts, in their order, in one statement.
+
+    A draft has `title`, `description`, `creator_id`, and optionally `priority`, `assignee_id`, `due_at`,
+    `external_id`; raises BadInput naming the position and the field of everything else.
+    """
+    problems = {
+        f"{position}.{name}": reason for position, draft in enumerate(drafts) for name, reason in _faults(draft)
+    }
+    if problems:
+        raise BadInput(fields=problems)
+    if not drafts:
+        return []
+    known = DRAFT_FIELDS & {name for draft in drafts for name in draft}
+    rows = [{**dict.fromkeys(known & NULLABLE), **draft, "created_by_id": by} for draft in drafts]
+    made = insert(Ticket).returning(Ticket, sort_by_parameter_order=True)
+    return list((await session.scalars(made, rows)).all())
+
+
+NEEDED = frozenset({"title", "description", "creator_id"})
+NULLABLE = frozenset({"assignee_id", "external_id"})
+DRAFT_FIELDS = NEEDED | NULLABLE | {"priority", "due_at", "source"}
+
+
+def _faults(draft: Mapping[str, Any]) -> list[tuple[str, str]]:
+    faults = [(name, "cannot be given when a ticket is made.") for name in draft if name not in DRAFT_FIELDS]
+    faults += [(name, "is needed.") for name in NEEDED if draft.get(name) in (None, "")]
+    title = str(draft.get("title") or "")
+    if len(title) > 500:
+        faults.append(("title", f"has {len(title)} characters; at most 500 fit."))
+    for name, kind in (("priority", TicketPriority), ("source", TicketSource)):
+        if name in draft and draft[name] not in set(kind):
+            faults.append((name, f"is none of {', '.join(kind)}."))
+    return faults
+
+
+def live() -> Select[Ticket]:
+    """Tickets outside the trash."""
+    return select(Ticket).where(Ticket.deleted_at.is_(None))
+
+
+def active() -> ColumnElement[bool]:
+    """The condition that the desk has to act on a ticket."""
+    return and_(Ticket.deleted_at.is_(None), Ticket.status.in_(ACTIVE))

@@ -1,0 +1,198 @@
+"""Fixtures for our tests and for every plugin author's: put `pytest_plugins = ["admin_app.testing"]` into conftest.py.
+
+`database` is a real PostgreSQL database, built by the migrations, in which all that a test does is rolled back.
+`live_database` is a clone of its own, for what needs real commits. `make` makes people and tickets.
+"""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import URL, event, make_url, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from admin_app import migrations
+from admin_app.db import Acting, Database
+from admin_app.models import Comment, Role, Tag, Ticket, TicketTag, User, UserRole
+from admin_app.postgres import find_or_start
+from admin_app.settings import APP_ROLE, Settings
+
+SERVER_VARIABLE = "BACKDESK_TEST_DATABASE_URL"
+"""Names a PostgreSQL server to test on, as its owner; unset, a local one is started for the run."""
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[URL]:
+    """The owner's URL of a PostgreSQL server on which databases can be made."""
+    settings = Settings.from_env()
+    if given := os.environ.get(SERVER_VARIABLE):
+        yield make_url(given).set(drivername="postgresql+asyncpg")
+        return
+    with tempfile.TemporaryDirectory(prefix="backdesk-tests-", ignore_cleanup_errors=True) as folder:
+        server = find_or_start(Path(folder), settings.pg_bindir)
+        yield server.owner_url
+        server.stop()
+
+
+@asynccontextmanager
+async def administration(url: URL) -> AsyncIterator[AsyncConnection]:
+    """A connection outside transactions, for making and dropping databases."""
+    engine = create_async_engine(url.set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        yield connection
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def scratch_database(server: URL, template: str | None = None) -> AsyncIterator[URL]:
+    """A database of its own, dropped afterwards: empty, or a clone of another that nobody is connected to."""
+    name = f"test_{uuid4().hex[:12]}"
+    source = f"TEMPLATE {template} STRATEGY wal_log" if template else ""
+    async with administration(server) as connection:
+        await connection.execute(text(f"CREATE DATABASE {name} {source}"))
+        yield server.set(database=name)
+        await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest_asyncio.fixture(scope="session")
+async def template_url(server_url: URL) -> AsyncIterator[URL]:
+    """A database built by the migrations, from which others are cloned; nobody works in it."""
+    async with scratch_database(server_url) as url:
+        await migrations.upgrade(url)
+        yield url
+
+
+@pytest_asyncio.fixture
+async def live_url(server_url: URL, template_url: URL) -> AsyncIterator[URL]:
+    """The owner's URL of a database of this test's own, with the schema in place."""
+    async with scratch_database(server_url, template_url.database) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def live_database(live_url: URL) -> AsyncIterator[Database]:
+    """A database of this test's own, in which transactions really commit; used in the application's role."""
+    database = Database.connect(live_url)
+    yield database
+    await database.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def shared_engine(server_url: URL, template_url: URL) -> AsyncIterator[AsyncEngine]:
+    """The engine of the database that tests share, each inside a transaction that is rolled back."""
+    async with scratch_database(server_url, template_url.database) as url:
+        engine = create_async_engine(url, connect_args={"server_settings": {"role": APP_ROLE, "timezone": "UTC"}})
+        yield engine
+        await engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def database(shared_engine: AsyncEngine) -> AsyncIterator[Database]:
+    """A database in which everything, the application's own commits included, is rolled back after the test."""
+    async with shared_engine.connect() as connection:
+        transaction = await connection.begin()
+        yield Database(connection)
+        await transaction.rollback()
+
+
+@dataclass
+class Make:
+    """Makes people, tickets, comments and tags for a test, each in a change set of its own."""
+
+    database: Database
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    async def save(self, record: Any) -> Any:
+        """Store any new record and give it back with its id."""
+        async with self.database.transaction(Acting.system(), "test.make") as change:
+            change.session.add(record)
+            await change.session.flush()
+            await change.session.refresh(record)
+        return record
+
+    async def user(self, *roles: str, **facts: Any) -> User:
+        """A person, with roles by their names."""
+        number = next(self.numbers)
+        defaults = {"email": f"person{number}@example.com", "full_name": f"Person {number}"}
+        user: User = await self.save(User(**{**defaults, **facts}))
+        async with self.database.transaction(Acting.system(), "test.make") as change:
+            ids = (await change.session.scalars(select(Role.id).where(Role.name.in_(roles)))).all()
+            change.session.add_all(UserRole(user_id=user.id, role_id=role_id) for role_id in ids)
+        return user
+
+    async def agent(self, *roles: str, **facts: Any) -> User:
+        """A member of staff, with the role agent unless others are named."""
+        return await self.user(*(roles or ("agent",)), is_staff=True, **facts)
+
+    async def lead(self, **facts: Any) -> User:
+        """A member of staff who leads the desk."""
+        return await self.agent("lead", **facts)
+
+    async def customer(self, **facts: Any) -> User:
+        """A person who asks."""
+        return await self.user(**facts)
+
+    async def ticket(self, **facts: Any) -> Ticket:
+        """A ticket, of a new customer unless `creator_id` is given."""
+        if "creator_id" not in facts:
+            facts["creator_id"] = (await self.customer()).id
+        defaults = {"title": f"Ticket {next(self.numbers)}", "description": "Something does not work."}
+        ticket: Ticket = await self.save(Ticket(**{**defaults, **facts}))
+        return ticket
+
+    async def comment(self, ticket: Ticket, author: User, content: str = "A comment.", **facts: Any) -> Comment:
+        """A comment on a ticket; internal unless `is_internal=False`."""
+        comment: Comment = await self.save(Comment(ticket_id=ticket.id, author_id=author.id, content=content, **facts))
+        return comment
+
+    async def tag(self, name: str, *tickets: Ticket, **facts: Any) -> Tag:
+        """A tag, given to tickets."""
+        tag: Tag = await self.save(Tag(name=name, **facts))
+        for ticket in tickets:
+            await self.save(TicketTag(ticket_id=ticket.id, tag_id=tag.id))
+        return tag
+
+
+@pytest.fixture
+def make(database: Database) -> Make:
+    """Makes people and tickets in `database`."""
+    return Make(database)
+
+
+@pytest.fixture
+def make_live(live_database: Database) -> Make:
+    """Makes people and tickets in `live_database`."""
+    return Make(live_database)
+
+
+Statements = Callable[[Database], AbstractContextManager[list[str]]]
+
+
+@pytest.fixture
+def statements() -> Statements:
+    """`with statements(database) as seen:` collects every SQL statement that is sent meanwhile."""
+
+    @contextmanager
+    def collect(database: Database) -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+            seen.append(statement)
+
+        bind = database.bind.sync_engine if isinstance(database.bind, AsyncEngine) else database.bind.sync_connection
+        event.listen(bind, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(bind, "before_cursor_execute", note)
+
+    return collect
