@@ -38,6 +38,7 @@ def server_url() -> Iterator[URL]:
         yield make_url(given).set(drivername="postgresql+asyncpg")
         return
     with tempfile.TemporaryDirectory(prefix="backdesk-tests-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # where root runs the tests, the server is another user's and must get in
         server = find_or_start(Path(folder), settings.pg_bindir)
         yield server.owner_url
         server.stop()
