@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from admin_app.settings import Settings
+from admin_app.settings import APP_ROLE, Settings
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -220,7 +220,7 @@ def test_service_gets_settings_that_backdesk_accepts(name: str) -> None:
     environment = COMPOSE["services"][name]["environment"]
     settings = Settings.from_env({each: interpolated(value, SECRETS) for each, value in environment.items()})
     assert settings.database_url is not None
-    assert (settings.database_url.host, settings.database_url.username) == ("database", "backdesk_web")
+    assert (settings.database_url.host, settings.database_url.username) == ("database", APP_ROLE)
     assert (settings.database_owner_url is not None) == (name == "migrate"), "only migrations sign in as the owner"
     assert "127.0.0.1" in settings.allowed_hosts, "the health check asks under this name"
 
