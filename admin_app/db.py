@@ -104,6 +104,7 @@ class Database:
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={"server_settings": session_settings, "timeout": 10},
         )
         return cls(engine)

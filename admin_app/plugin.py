@@ -19,6 +19,7 @@ from admin_app.db import Acting
 from admin_app.inputs import Hint, Only
 from admin_app.models import Base
 from admin_app.queries.changes import Chosen, Outcome
+from admin_app.queries.users import allows
 
 Function = TypeVar("Function", bound=Callable[..., Awaitable[Any]])
 Where = Literal["list", "record"]
@@ -58,6 +59,10 @@ class Visit:
     permissions: frozenset[str]
     time_zone: ZoneInfo
     query: dict[str, list[str]]
+
+    def may(self, permission: str) -> bool:
+        """Whether the viewer has a permission."""
+        return allows(self.permissions, permission)
 
     def one(self, name: str) -> str | None:
         """The last value of a query parameter, or None."""

@@ -1,0 +1,148 @@
+"""The admin: SQLAdmin's shell with our pages behind its routes, and none of the routes that we close."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
+from markupsafe import Markup, escape
+from sqladmin import Admin
+from sqladmin.authentication import login_required
+from sqladmin.templating import Jinja2Templates
+from sqlalchemy.ext.asyncio import async_sessionmaker
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from admin_app.errors import BackdeskError, Forbidden
+from admin_app.inputs import humanized
+from admin_app.web import auth, lists, pages, records
+from admin_app.web.context import BASE, Desk, exact, render, when
+from admin_app.web.errors import ErrorPages
+from admin_app.web.views import Authorization, RecordView, view_of
+
+PACKAGE = Path(__file__).parent.parent
+CLOSED = frozenset({"statics", "delete", "import", "ajax_lookup", "logout", "file_download", "file_preview"})
+"""Routes of SQLAdmin that do not exist here: files by column, deletion without trash, import past the rules, its lookup
+that shows what one may not see, signing out by GET, and the assets that our pages do not use."""
+
+
+class Backoffice(Admin):
+    """SQLAdmin's Admin, with every endpoint answered by our own pages."""
+
+    def __init__(self, app: Starlette, desk: Desk) -> None:
+        self.desk = desk
+        read_only = async_sessionmaker(desk.database.bind)
+        super().__init__(
+            app,
+            session_maker=read_only,
+            base_url=BASE,
+            title="Backdesk",
+            authentication_backend=auth.Authentication(),
+            authorization_backend=Authorization(),
+        )
+        self.errors = ErrorPages(self.templates)
+        for kind in (BackdeskError, HTTPException, Exception):
+            self.admin.add_exception_handler(kind, self.errors.handle)
+        kept = [route for route in self.admin.router.routes if getattr(route, "name", "") not in CLOSED]
+        self.admin.router.routes = [
+            Route("/logout", self.logout, methods=["POST"], name="logout"),
+            Route("/page/{plugin}/{name}", self.page, methods=["GET"], name="page"),
+            *kept,
+        ]
+        for resource in desk.registry.resources.values():
+            self.add_view(view_of(resource))
+
+    def init_templating_engine(self) -> Jinja2Templates:
+        """Our templates before SQLAdmin's, each plugin's under its own name, and what all of them may use."""
+        templates = super().init_templating_engine()
+        folders = {plugin.name: plugin.folder for plugin in self.desk.registry.plugins}
+        own = {
+            name: FileSystemLoader(folder / "templates" / name)
+            for name, folder in folders.items()
+            if folder and (folder / "templates" / name).is_dir()
+        }
+        env = templates.env
+        env.loader = ChoiceLoader([FileSystemLoader(PACKAGE / "templates"), PrefixLoader(own), *_loaders(env.loader)])
+        env.globals.update(static=static, icon=icon, base=BASE)
+        env.filters.update(when=when, exact=exact, humanized=humanized)
+        return templates
+
+    def view(self, request: Request) -> RecordView:
+        """The view that an address names; raises 404."""
+        view = self._find_model_view(request.path_params["identity"])
+        assert isinstance(view, RecordView)  # noqa: S101  every view here is made by view_of
+        return view
+
+    def _require(self, request: Request, deed: str) -> RecordView:
+        view = self.view(request)
+        if not view.has_permission(request, deed):
+            raise Forbidden
+        return view
+
+    @login_required
+    async def index(self, request: Request) -> Response:
+        return await pages.start(request, self.templates)
+
+    @login_required
+    async def list(self, request: Request) -> Response:
+        return await self._require(request, "list").list_page(request)
+
+    @login_required
+    async def details(self, request: Request) -> Response:
+        return await records.details(request, self._require(request, "details").resource, self.templates)
+
+    @login_required
+    async def create(self, request: Request) -> Response:
+        return await records.create(request, self._require(request, "create"), self.templates)
+
+    @login_required
+    async def edit(self, request: Request) -> Response:
+        return await records.edit(request, self._require(request, "edit"), self.templates)
+
+    @login_required
+    async def export(self, request: Request) -> Response:
+        return await lists.export(request, self._require(request, "export").resource)
+
+    @login_required
+    async def page(self, request: Request) -> Response:
+        """A plugin's page."""
+        return await pages.page(request, self.templates)
+
+    async def login(self, request: Request) -> Response:
+        problem = None
+        if request.method == "POST":
+            answer = await auth.sign_in(request)
+            if isinstance(answer, Response):
+                return answer
+            problem = answer
+        target = auth.safe_next(request.query_params.get("next"))
+        context = {"error": problem, "next": target}
+        return await render(request, self.templates, "sqladmin/login.html", context, status=401 if problem else 200)
+
+    @login_required
+    async def logout(self, request: Request) -> Response:
+        return await auth.sign_out(request)
+
+
+def _loaders(loader: Any) -> list[Any]:
+    return list(getattr(loader, "loaders", [loader]))
+
+
+@cache
+def static(path: str) -> str:
+    """The URL of a static file, which changes with its content."""
+    digest = hashlib.sha256((PACKAGE / "static" / path).read_bytes()).hexdigest()[:10]
+    return f"/static/{path}?v={digest}"
+
+
+@cache
+def icon(name: str, label: str | None = None) -> Markup:
+    """An icon of the sprite; decoration unless it has a label."""
+    spoken = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+    return Markup('<svg class="icon" {}><use href="{}#{}"></use></svg>').format(
+        spoken, static("icons.svg"), escape(name)
+    )

@@ -1,0 +1,134 @@
+"""Signing in and out: argon2id passwords, sign-ins kept on the server and revoked there, tries counted."""
+
+import asyncio
+import hashlib
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqladmin.authentication import AuthenticationBackend
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin_app.db import Acting
+from admin_app.errors import TooMany
+from admin_app.models import Door
+from admin_app.queries import users
+from admin_app.web.context import (
+    BASE,
+    VISITOR_COOKIE,
+    acting,
+    actor_or_none,
+    desk_of,
+    form_of,
+    path,
+    redirect,
+    request_id,
+    text_fields,
+)
+
+SESSION_HOURS = 12
+TRY_PERIOD = timedelta(seconds=30)
+TRY_BURST = timedelta(seconds=30 * 9)
+"""Ten tries at once for one address or one e-mail, then one every 30 seconds."""
+
+hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+NO_PASSWORD = hasher.hash(secrets.token_urlsafe())
+"""Verified in place of a hash that does not exist, so that the answer takes as long."""
+
+WRONG = "The e-mail address or the password is not right. Please try again."
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash of a password, with its parameters."""
+    return hasher.hash(password)
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored of a sign-in's token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+class Authentication(AuthenticationBackend):
+    """Who a request is from, asked once a request by SQLAdmin's guard of every page."""
+
+    def __init__(self) -> None:
+        self.middlewares = []
+
+    async def authenticate(self, request: Request) -> Response | bool:
+        desk = desk_of(request)
+        given = request.cookies.get(desk.session_cookie)
+        if given and actor_or_none(request) is None:
+            async with desk.database.read() as session:
+                request.state.actor = await users.actor_by_session(session, token_hash(given))
+        if actor_or_none(request) is not None:
+            return True
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return redirect(request, path("login", next=here if request.method == "GET" else None))
+
+    async def get_user_id(self, request: Request) -> int | None:
+        actor = actor_or_none(request)
+        return actor.user_id if actor else None
+
+
+def safe_next(given: str | None) -> str:
+    """Where to go after signing in: a path of ours, whatever was asked for."""
+    target = given or ""
+    inside = target == BASE or target.startswith(f"{BASE}/")
+    return target if inside and "\\" not in target and "\n" not in target and "\r" not in target else f"{BASE}/"
+
+
+async def sign_in(request: Request) -> Response | str:
+    """Check a posted sign-in; the way on with a new sign-in cookie, or what to tell the person.
+
+    Raises TooMany after ten wrong tries for one address or e-mail.
+    """
+    desk = desk_of(request)
+    fields = text_fields(await form_of(request))
+    email, password = fields.get("email", "").strip(), fields.get("password", "")
+    address = request.client.host if request.client else "unknown"
+    keys = [f"sign-in:{address}", f"sign-in:{email.lower()[:200]}"]
+    async with desk.database.bookkeeping() as session:
+        allowed = await users.may_try(session, keys, period=TRY_PERIOD, burst=TRY_BURST)
+    if not allowed:
+        raise TooMany("There were too many tries. Please wait a minute, then sign in again.")
+    async with desk.database.read() as session:
+        found = await users.credentials(session, email) if "\x00" not in email else None
+    if not await asyncio.to_thread(_verified, found.password_hash if found else NO_PASSWORD, password) or not found:
+        return WRONG
+    token = secrets.token_urlsafe(32)
+    until = datetime.now(UTC) + timedelta(hours=SESSION_HOURS)
+    person = Acting(user_id=found.user_id, door=Door.WEB, request_id=request_id(request), address=address)
+    async with desk.database.transaction(person, "session.sign_in") as change:
+        agent = (request.headers.get("user-agent") or "")[:400]
+        await users.open_session(
+            change.session, found.user_id, token_hash(token), until, address=address, user_agent=agent
+        )
+        change.counts.changed = 1
+    response = redirect(request, safe_next(fields.get("next")))
+    response.set_cookie(desk.session_cookie, token, **desk.cookie(max_age=SESSION_HOURS * 3600))
+    response.delete_cookie(VISITOR_COOKIE, path="/")
+    return response
+
+
+def _verified(password_hash: str, password: str) -> bool:
+    try:
+        return hasher.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+async def sign_out(request: Request) -> Response:
+    """End the sign-in on the server, so that a copy of its cookie is worth nothing."""
+    desk = desk_of(request)
+    await form_of(request)
+    actor = actor_or_none(request)
+    if actor and actor.session_id:
+        async with desk.database.transaction(replace(acting(request)), "session.sign_out") as change:
+            await users.revoke_session(change.session, actor.session_id)
+            change.counts.changed = 1
+    response = redirect(request, path("login"))
+    response.delete_cookie(desk.session_cookie, path="/", secure=desk.settings.secure_cookies, httponly=True)
+    return response

@@ -1,0 +1,252 @@
+"""What every request has: the desk it belongs to, who asks, their form with its token, and how a page is rendered."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
+from sqladmin.templating import Jinja2Templates
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from admin_app.db import Acting, Database
+from admin_app.errors import BadRequest, CrossSite, SignInRequired
+from admin_app.models import Door
+from admin_app.plugin import Resource, Visit
+from admin_app.queries.users import Actor
+from admin_app.registry import Registry
+from admin_app.settings import Settings, time_zone
+
+BASE = "/admin"
+TOKEN_FIELD = "_token"  # noqa: S105  the name of a field
+TOKEN_SECONDS = 12 * 3600
+NOTICE_COOKIE = "backdesk_notice"
+VISITOR_COOKIE = "backdesk_visitor"
+FORM_FIELDS = 20_000
+"""Fields that one form may have: more rows than anybody ticks by hand."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One running Backdesk: its settings, database, plugins, and the key that signs what it hands out."""
+
+    settings: Settings
+    database: Database
+    registry: Registry
+    secret: str = field(repr=False)
+
+    @cached_property
+    def form_signer(self) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(self.secret, salt="form")
+
+    @cached_property
+    def notice_signer(self) -> URLSafeSerializer:
+        return URLSafeSerializer(self.secret, salt="notice")
+
+    @property
+    def session_cookie(self) -> str:
+        """The name of the sign-in cookie; its prefix makes browsers insist on HTTPS where the desk is served so."""
+        return "__Host-backdesk_session" if self.settings.secure_cookies else "backdesk_session"
+
+    def cookie(self, **options: Any) -> dict[str, Any]:
+        """How cookies are set: never readable by scripts, never sent along from other sites."""
+        return {"httponly": True, "samesite": "lax", "secure": self.settings.secure_cookies, "path": "/", **options}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence shown once on the next page, with a link to more."""
+
+    text: str
+    level: str = "success"
+    href: str | None = None
+    link_text: str | None = None
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk that a request belongs to."""
+    desk: Desk = request.scope["desk"]
+    return desk
+
+
+def request_id(request: Request) -> str:
+    """The id under which a request is found in the log and in the audit log."""
+    return str(request.scope.get("request_id", ""))
+
+
+def actor_or_none(request: Request) -> Actor | None:
+    """Who is signed in, if anybody is."""
+    return getattr(request.state, "actor", None)
+
+
+def actor_of(request: Request) -> Actor:
+    """Who is signed in; raises SignInRequired."""
+    if (actor := actor_or_none(request)) is None:
+        raise SignInRequired
+    return actor
+
+
+def zone_of(request: Request) -> ZoneInfo:
+    """The time zone in which the viewer reads and writes times."""
+    actor = actor_or_none(request)
+    return time_zone(actor.time_zone) if actor and actor.time_zone else desk_of(request).settings.time_zone
+
+
+def acting(request: Request, reason: str | None = None) -> Acting:
+    """The signed-in person as who makes a change through the web."""
+    return Acting(
+        user_id=actor_of(request).user_id,
+        door=Door.WEB,
+        reason=(reason or "").strip() or None,
+        request_id=request_id(request),
+        address=request.client.host if request.client else None,
+        user_agent=request.headers.get("user-agent"),
+    )
+
+
+def visit(request: Request) -> Visit:
+    """The signed-in person as who looks at a plugin's page."""
+    actor = actor_of(request)
+    query: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        query.setdefault(name, []).append(value)
+    return Visit(actor.user_id, actor.permissions, zone_of(request), query)
+
+
+def path(*parts: object, **query: object) -> str:
+    """A path below the admin, each part quoted: `path("ticket", "details", 5)` → `/admin/ticket/details/5`."""
+    base = "/".join([BASE, *(quote(str(part), safe="") for part in parts)])
+    pairs = "&".join(
+        f"{quote(name)}={quote(str(value), safe='')}" for name, value in query.items() if value is not None
+    )
+    return f"{base}?{pairs}" if pairs else base
+
+
+def record_path(resource: Resource, record: Any) -> str:
+    """The page of one record."""
+    return path(resource.name, "details", record.id)
+
+
+def _holder(request: Request) -> str:
+    """What a form token is bound to: the sign-in, or before that the visitor's own cookie."""
+    desk = desk_of(request)
+    value = request.cookies.get(desk.session_cookie) or visitor(request)
+    return hashlib.sha256(value.encode()).hexdigest()[:24]
+
+
+def visitor(request: Request) -> str:
+    """A random name for a browser that is not signed in, kept in a cookie; made on its first page."""
+    known = request.cookies.get(VISITOR_COOKIE) or getattr(request.state, "visitor", "")
+    request.state.visitor = known or secrets.token_urlsafe(16)
+    return str(request.state.visitor)
+
+
+def token(request: Request) -> str:
+    """The token that a form on this page carries."""
+    return desk_of(request).form_signer.dumps(_holder(request))
+
+
+async def form_of(request: Request) -> FormData:
+    """The posted form, once its token is found to be ours; raises CrossSite or BadRequest.
+
+    This is the only way to a form, so that none is read unchecked.
+    """
+    limit = desk_of(request).settings.upload_limit_mb * 1024 * 1024
+    try:
+        form = await request.form(max_fields=FORM_FIELDS, max_part_size=limit)
+    except HTTPException as error:
+        raise BadRequest(f"The form could not be read: {error.detail}") from error
+    given = form.get(TOKEN_FIELD) or request.headers.get("x-csrf-token") or ""
+    try:
+        holder = desk_of(request).form_signer.loads(str(given), max_age=TOKEN_SECONDS)
+    except BadData as error:
+        raise CrossSite from error
+    if not secrets.compare_digest(str(holder), _holder(request)):
+        raise CrossSite
+    return form
+
+
+def text_fields(form: FormData) -> dict[str, str]:
+    """The form's texts by name, the last of each, without the token."""
+    return {name: value for name, value in form.multi_items() if isinstance(value, str) and name != TOKEN_FIELD}
+
+
+def redirect(request: Request, to: str, notice: Notice | None = None) -> Response:
+    """Go on to another page of ours by GET, with a sentence to show there."""
+    response = RedirectResponse(to, status_code=303)
+    if notice:
+        desk = desk_of(request)
+        value = {"text": notice.text, "level": notice.level, "href": notice.href, "link_text": notice.link_text}
+        response.set_cookie(NOTICE_COOKIE, desk.notice_signer.dumps(value), **desk.cookie(max_age=300))
+    return response
+
+
+def _notices(request: Request) -> list[Notice]:
+    if not (given := request.cookies.get(NOTICE_COOKIE)):
+        return []
+    try:
+        return [Notice(**desk_of(request).notice_signer.loads(given))]
+    except (BadData, TypeError):
+        return []
+
+
+def menu(request: Request) -> list[dict[str, Any]]:
+    """The menu of the signed-in person: groups of lists and pages that they may see."""
+    actor, registry = actor_or_none(request), desk_of(request).registry
+    if actor is None:
+        return []
+    entries = [
+        (resource.group, resource.label_plural, path(resource.name, "list"), resource.icon)
+        for resource in registry.resources.values()
+        if actor.may(f"{resource.name}.view")
+    ]
+    entries += [
+        (page.group, page.label, path("page", page.plugin, page.name), page.icon)
+        for page in registry.pages.values()
+        if actor.may(page.permission)
+    ]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for group, label, url, icon in entries:
+        active = request.url.path == url or request.url.path.startswith(url.removesuffix("/list") + "/")
+        groups.setdefault(group, []).append({"label": label, "url": url, "icon": icon, "active": active})
+    return [{"label": label, "items": items} for label, items in groups.items()]
+
+
+async def render(
+    request: Request, templates: Jinja2Templates, name: str, context: Mapping[str, Any], status: int = 200
+) -> Response:
+    """A page: the template with its own context and what every page has."""
+    notices = _notices(request)
+    everywhere = {
+        "brand": "Backdesk",
+        "menu": menu(request),
+        "actor": actor_or_none(request),
+        "csrf": lambda: token(request),
+        "notices": [*notices, *context.get("notices", [])],
+        "zone": zone_of(request),
+        "request_id": request_id(request),
+    }
+    response = await templates.TemplateResponse(request, name, {**context, **everywhere}, status_code=status)
+    if NOTICE_COOKIE in request.cookies:
+        response.delete_cookie(NOTICE_COOKIE, path="/")
+    if made := getattr(request.state, "visitor", None):
+        response.set_cookie(VISITOR_COOKIE, made, **desk_of(request).cookie())
+    return response
+
+
+def when(value: datetime | None, zone: ZoneInfo) -> str:
+    """A time as a person in `zone` reads it: `21 Nov 2026, 14:05`."""
+    return value.astimezone(zone).strftime("%-d %b %Y, %H:%M") if value else ""
+
+
+def exact(value: datetime) -> str:
+    """The exact instant, for those who hover: `2026-11-21 13:05:09 UTC`."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,60 @@
+"""Errors as pages: the status, a sentence, the request's id, and a way on; never the words of the database."""
+
+import json
+
+from sqladmin.templating import Jinja2Templates
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from admin_app.errors import BackdeskError, BadRequest, Forbidden, NotFound, SignInRequired
+from admin_app.web.context import path, redirect, render, request_id
+
+BY_STATUS: dict[int, type[BackdeskError]] = {400: BadRequest, 401: SignInRequired, 403: Forbidden, 404: NotFound}
+
+
+class ErrorPages:
+    """Renders errors with the templates of the admin."""
+
+    def __init__(self, templates: Jinja2Templates) -> None:
+        self.templates = templates
+
+    async def page(self, request: Request, error: BackdeskError) -> Response:
+        """The page of an error; signing in comes first where nobody is signed in."""
+        if isinstance(error, SignInRequired) and request.method == "GET":
+            return redirect(request, path("login", next=_here(request)))
+        if "application/json" in request.headers.get("accept", ""):
+            body = json.dumps({"error": error.message, "request_id": request_id(request)})
+            return Response(body, status_code=error.status, media_type="application/json")
+        context = {"status_code": error.status, "message": error.message, "title": title(error.status)}
+        return await render(request, self.templates, "sqladmin/error.html", context, status=error.status)
+
+    async def handle(self, request: Request, error: Exception) -> Response:
+        """What the admin answers to an exception that ends a request."""
+        if isinstance(error, BackdeskError):
+            return await self.page(request, error)
+        if isinstance(error, HTTPException):
+            if error.status_code == 405:
+                return PlainTextResponse("This address does not take that method.", 405, headers=error.headers)
+            known = BY_STATUS.get(error.status_code, BackdeskError)()
+            known.status = error.status_code
+            return await self.page(request, known)
+        return await self.page(request, BackdeskError())
+
+
+def title(status: int) -> str:
+    """The headline of an error page."""
+    return {
+        400: "That was not understood",
+        401: "Please sign in",
+        403: "Not allowed",
+        404: "Not found",
+        409: "It does not fit",
+        422: "Something needs to be corrected",
+        429: "Too much",
+        503: "Not available right now",
+    }.get(status, "Something went wrong")
+
+
+def _here(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
