@@ -2,13 +2,13 @@
 
 import asyncio
 
-urls = None
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from admin_app.migrations import CORE, LOCK, comparison
 from admin_app.models import Base
+from admin_app.postgres import urls
 from admin_app.settings import Settings
 from alembic import context
 
