@@ -57,6 +57,7 @@ def create_app(settings: Settings, database: Database, registry: Registry | None
         Mount("/static", Statics(directory=PACKAGE / "static"), name="static"),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.desk = desk
     admin = Backoffice(app, desk)
     app.user_middleware.append(Middleware(Guard, desk=desk, error_page=admin.errors.page))
     app.add_exception_handler(404, admin.errors.handle)

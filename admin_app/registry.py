@@ -25,6 +25,7 @@ from sqlalchemy.orm import configure_mappers
 
 from admin_app.errors import NotFound, PluginsRefused
 from admin_app.inputs import UnusableParameter, inputs_of
+from admin_app.migrations import Branch
 from admin_app.models import Base
 from admin_app.plugin import Action, Origin, Page, Panel, Plugin, Resource, Stat
 from admin_app.queries.users import Declared
@@ -101,6 +102,11 @@ class Registry:
     def panels_for(self, model: type[Any]) -> list[Panel]:
         """Panels that are attached to a model, or to a trait it has."""
         return [panel for panel in self.panels if issubclass(model, panel.model)]
+
+    def branches(self) -> list[Branch]:
+        """The lines of migrations of plugins that have tables of their own."""
+        folders = {plugin.name: plugin.folder / "migrations" for plugin in self.plugins if plugin.folder}
+        return [Branch(name, folder) for name, folder in folders.items() if (folder / "env.py").is_file()]
 
     def permissions(self) -> list[Declared]:
         """Every permission that can be granted."""

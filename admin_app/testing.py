@@ -4,27 +4,37 @@
 `live_database` is a clone of its own, for what needs real commits. `make` makes people and tickets.
 """
 
+import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy import URL, event, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from starlette.applications import Starlette
 
-from admin_app import migrations
+from admin_app import migrations, resources
+from admin_app.app import create_app, declare_permissions
 from admin_app.db import Acting, Database
 from admin_app.models import Comment, Role, Tag, Ticket, TicketTag, User, UserRole
 from admin_app.postgres import find_or_start
-from admin_app.settings import APP_ROLE, Settings
+from admin_app.queries import users
+from admin_app.registry import load
+from admin_app.settings import Settings
+from admin_app.web.auth import token_hash
+from admin_app.web.context import TOKEN_FIELD, Desk
 
 SERVER_VARIABLE = "BACKDESK_TEST_DATABASE_URL"
 """Names a PostgreSQL server to test on, as its owner; unset, a local one is started for the run."""
@@ -88,20 +98,25 @@ async def live_database(live_url: URL) -> AsyncIterator[Database]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def shared_engine(server_url: URL, template_url: URL) -> AsyncIterator[AsyncEngine]:
-    """The engine of the database that tests share, each inside a transaction that is rolled back."""
+async def shared_database(server_url: URL, template_url: URL) -> AsyncIterator[Database]:
+    """The database that tests share; use `database`, which puts each test inside a transaction."""
     async with scratch_database(server_url, template_url.database) as url:
-        engine = create_async_engine(url, connect_args={"server_settings": {"role": APP_ROLE, "timezone": "UTC"}})
-        yield engine
-        await engine.dispose()
+        database = Database.connect(url)
+        await declare_permissions(database, load(Settings.from_env(), core=[resources.plugin]))
+        yield database
+        await database.close()
 
 
 @pytest_asyncio.fixture
-async def database(shared_engine: AsyncEngine) -> AsyncIterator[Database]:
+async def database(shared_database: Database) -> AsyncIterator[Database]:
     """A database in which everything, the application's own commits included, is rolled back after the test."""
-    async with shared_engine.connect() as connection:
+    engine = shared_database.bind
+    assert isinstance(engine, AsyncEngine)
+    async with engine.connect() as connection:
         transaction = await connection.begin()
-        yield Database(connection)
+        shared_database.bind = connection
+        yield shared_database
+        shared_database.bind = engine
         await transaction.rollback()
 
 
@@ -173,6 +188,56 @@ def make(database: Database) -> Make:
 def make_live(live_database: Database) -> Make:
     """Makes people and tickets in `live_database`."""
     return Make(live_database)
+
+
+class Browser(httpx.AsyncClient):
+    """A browser without a screen, at the desk's door; `post` carries the token of the form as a page of ours would."""
+
+    def __init__(self, app: Starlette, desk: Desk) -> None:
+        super().__init__(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://localhost")
+        self.desk = desk
+        self.actor: User | None = None
+
+    async def sign_in(self, user: User) -> Self:
+        """Sign somebody in, without the password."""
+        secret = secrets.token_urlsafe(32)
+        until = datetime.now(UTC) + timedelta(hours=1)
+        async with self.desk.database.transaction(Acting(user_id=user.id), "session.sign_in") as change:
+            await users.open_session(change.session, user.id, token_hash(secret), until)
+        self.cookies.set(self.desk.session_cookie, secret, domain="localhost.local")
+        self.actor = user
+        return self
+
+    @property
+    def token(self) -> str:
+        """The form token of whoever is signed in."""
+        cookie = next((c.value for c in self.cookies.jar if c.name == self.desk.session_cookie), "") or ""
+        return self.desk.form_signer.dumps(hashlib.sha256(cookie.encode()).hexdigest()[:24])
+
+    async def submit(self, url: str, data: dict[str, Any] | None = None, **options: Any) -> httpx.Response:
+        """Post a form of ours."""
+        return await self.post(url, data={TOKEN_FIELD: self.token, **(data or {})}, **options)
+
+
+@pytest.fixture(scope="session")
+def shared_app(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Starlette:
+    """The whole application on the database that tests share."""
+    folder = tmp_path_factory.mktemp("data")
+    settings = replace(Settings.from_env(), data_dir=folder, secret_key="a secret for tests only, of 32+ characters")
+    return create_app(settings, shared_database)
+
+
+@pytest_asyncio.fixture
+async def browser(shared_app: Starlette, database: Database) -> AsyncIterator[Browser]:
+    """A browser in which nobody is signed in."""
+    async with Browser(shared_app, shared_app.state.desk) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def client(browser: Browser, make: Make) -> Browser:
+    """A browser in which a lead is signed in."""
+    return await browser.sign_in(await make.lead(full_name="Lena Lead"))
 
 
 Statements = Callable[[Database], AbstractContextManager[list[str]]]

@@ -100,7 +100,7 @@ async def apply(
         .cte("written")
     )
     counted = select(rows.c.outcome, func.count()).group_by(rows.c.outcome).add_cte(written)
-    return _outcome(chosen, dict((await session.execute(counted)).tuples().all()))
+    return _outcome(chosen, {outcome: number for outcome, number in await session.execute(counted)})
 
 
 def _outcome(chosen: Chosen[Any], counts: dict[str, int]) -> Outcome:

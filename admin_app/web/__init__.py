@@ -1,1 +1,1 @@
-"""SQLAdmin turned into our admin: its shell, routing and views, with lists, records, actions and security of our own."""
+"""SQLAdmin turned into our admin: its shell, routing and views, with our own lists, records, actions and security."""

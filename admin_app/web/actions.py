@@ -134,9 +134,10 @@ async def picked_labels(session: Any, inputs: Any, values: dict[str, Any]) -> di
     labels = {}
     for item in inputs:
         text = str(values.get(item.name) or "")
-        if item.kind == "record" and text.isdecimal() and len(text) < 19:
-            if (row := await session.get(item.type, int(text))) is not None:
-                labels[item.name] = row.label
+        if item.kind != "record" or not text.isdecimal() or len(text) > 18:
+            continue
+        if (row := await session.get(item.type, int(text))) is not None:
+            labels[item.name] = row.label
     return labels
 
 

@@ -1,4 +1,4 @@
-"""The start page, and the pages and panels of plugins: each is given a session and a visit, and returns what it shows."""
+"""The start page, and the pages and panels of plugins: each is given a session and a visit."""
 
 from dataclasses import dataclass
 from typing import Any

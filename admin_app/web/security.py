@@ -1,4 +1,4 @@
-"""The outermost layer: which hosts are answered, which requests may change something, and the headers of every answer."""
+"""The outermost layer: which hosts are answered, which requests may change something, which headers."""
 
 import re
 import secrets

@@ -1,5 +1,6 @@
 """Resources as SQLAdmin's model views: built from values, closed where SQLAdmin is open, and bound to our own pages."""
 
+from types import new_class
 from typing import Any, ClassVar
 
 from sqladmin import ModelView
@@ -94,8 +95,7 @@ def view_of(resource: Resource) -> type[RecordView]:
         "form_columns": [name for name in resource.form if name in resource.model.__mapper__.attrs],
         "__module__": __name__,
     }
-    view: type[RecordView] = type(RecordView)(
-        f"{resource.model.__name__}View", (RecordView,), facts, model=resource.model
-    )
+    name = f"{resource.model.__name__}View"
+    view = new_class(name, (RecordView,), {"model": resource.model}, lambda body: body.update(facts))
     view.identity = resource.name
     return view

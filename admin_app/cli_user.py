@@ -1,0 +1,94 @@
+"""`backdesk user`: people from the command line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import click
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from admin_app.db import Acting, Database
+from admin_app.errors import BadInput, NotFound
+from admin_app.models import Door
+from admin_app.postgres import urls
+from admin_app.queries import users
+from admin_app.settings import Settings
+from admin_app.web.auth import hash_password
+
+PASSWORD_LENGTH = 10
+
+
+@click.group()
+def user() -> None:
+    """People: create, new password, deactivate."""
+
+
+def _password() -> str:
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if len(password) < PASSWORD_LENGTH:
+        raise BadInput(f"A password has at least {PASSWORD_LENGTH} characters.")
+    return password
+
+
+@user.command()
+@click.argument("email")
+@click.option("--name", required=True, help="The person's full name.")
+@click.option("--role", "roles", multiple=True, help="agent, lead, auditor or developer; may be given several times.")
+@click.option("--customer", is_flag=True, help="Somebody who asks; without a password, and not staff.")
+def create(email: str, name: str, roles: tuple[str, ...], customer: bool) -> None:
+    """Create a member of staff, with a password that is asked for, or a customer."""
+    if customer and roles:
+        raise BadInput("A customer has no role.")
+    password = None if customer else hash_password(_password())
+
+    async def work(session: AsyncSession) -> None:
+        await users.create(session, email, name, is_staff=not customer, roles=roles, password_hash=password)
+
+    _change("user.create", work)
+    click.echo(f"{name} can sign in as {email}." if password else f"{name} is known as {email}.")
+
+
+@user.command()
+@click.argument("email")
+def password(email: str) -> None:
+    """Give somebody a new password; whoever is signed in with the old one is signed out."""
+    new = hash_password(_password())
+
+    async def work(session: AsyncSession) -> None:
+        await users.set_password(session, await _id(session, email), new)
+
+    _change("user.password", work)
+    click.echo(f"{email} has a new password and is signed out everywhere.")
+
+
+@user.command()
+@click.argument("email")
+def deactivate(email: str) -> None:
+    """Let somebody no longer sign in. Their tickets and comments stay."""
+
+    async def work(session: AsyncSession) -> None:
+        await users.deactivate(session, await _id(session, email))
+
+    _change("user.deactivate", work)
+    click.echo(
+        f"{email} can no longer sign in. Tickets assigned to them can be found with the filter assignee={email}."
+    )
+
+
+async def _id(session: AsyncSession, email: str) -> int:
+    if (actor := await users.actor_by_email(session, email)) is None:
+        raise NotFound(f"There is no active person with the e-mail address {email}.")
+    return actor.user_id
+
+
+def _change(action: str, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    async def change() -> None:
+        settings = Settings.from_env()
+        database = Database.connect(urls(settings)[1], settings)
+        try:
+            async with database.transaction(Acting.system(Door.CLI), action) as made:
+                await work(made.session)
+                made.counts.changed = 1
+        finally:
+            await database.close()
+
+    asyncio.run(change())
