@@ -1,33 +1,43 @@
-"""A handler's typed parameters, as form fields, command-line options and JSON, and back to typed values.
+"""A handler's typed parameters, and a record's columns, as form fields, command-line options and JSON, and back.
 
     async def assign(session: AsyncSession, chosen: Chosen[Ticket], agent: User | None, note: str = "") -> Outcome
 
 `session`, `chosen` and `acting` are given by the core; every other parameter is an input that a person fills in.
+`columns_of(Ticket, ("title", "assignee"))` makes the same inputs of mapped columns and relationships.
 """
 
 import enum
-import inspect
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from inspect import Parameter, signature
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import Column, ColumnElement, Text, func, inspect, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import ColumnProperty, RelationshipProperty
 
 from admin_app.errors import BadInput
-from admin_app.models import Base
+from admin_app.models import Base, Instant
 
+NUMBER = re.compile(r"-?[0-9]{1,12}")
 GIVEN = frozenset({"session", "chosen", "acting", "return"})
 """Parameters that the core gives and nobody fills in."""
 
-Kind = Literal["text", "long_text", "number", "switch", "date", "instant", "choice", "record"]
+Kind = Literal["text", "long_text", "number", "switch", "date", "instant", "choice", "record", "records"]
 KINDS: dict[type, Kind] = {str: "text", int: "number", bool: "switch", date: "date", datetime: "instant"}
 
 NOBODY = "none"
 """How "nobody" or "nothing" is written where a parameter may be None."""
+
+TEXT_LENGTH = 100_000
+"""Characters that fit into a column of text without a length of its own."""
+
+PICKED = 200
+"""Rows that one field may pick at most."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ class UnusableParameter(TypeError):
 def inputs_of(function: Callable[..., Any]) -> list[Input]:
     """The inputs of a handler, in the order of its parameters; raises UnusableParameter for other types."""
     hints = get_type_hints(function, include_extras=True)
-    parameters = inspect.signature(function).parameters
+    parameters = signature(function).parameters
     return [_input(name, hints.get(name), parameters[name].default) for name in parameters if name not in GIVEN]
 
 
@@ -106,12 +116,85 @@ def _input(name: str, annotation: Any, default: Any) -> Input:
         type=annotation,
         label=hint.label or humanized(name.removesuffix("_id")),
         help=hint.help,
-        required=default is inspect.Parameter.empty and not optional and kind != "switch",
+        required=default is Parameter.empty and not optional and kind != "switch",
         optional=optional,
-        default=None if default is inspect.Parameter.empty else default,
+        default=None if default is Parameter.empty else default,
         only=only,
         max_length=hint.max_length,
     )
+
+
+def columns_of(model: type[Base], names: Sequence[str], *, new: bool = False) -> list[Input]:
+    """The inputs of a record's columns and relationships; a relationship picks one row, or ("records") many.
+
+    For a `new` record, what the database fills in by itself may be left out and is shown beforehand where it is a
+    plain value. Which rows may be picked is the relationship's `info["only"]`. Columns that nobody may edit are not
+    asked for. Raises UnusableParameter for a column whose type cannot be filled in.
+    """
+    return [_column_input(model, name, new) for name in names if editable(model, name)]
+
+
+def editable(model: type[Base], name: str) -> bool:
+    """Whether a form may ever hold this column or relationship: not what is derived, secret or closed to editing."""
+    attribute = inspect(model).attrs[name]
+    facts = [column.info for column in _local_columns(attribute)]
+    return not any(info.get("audit") in {"derived", "secret"} or info.get("editable") is False for info in facts)
+
+
+def label_of(model: type[Base], name: str) -> str:
+    """How a column or relationship is called on a page: its `info["label"]`, else its name without `is_` or `_at`."""
+    attribute = inspect(model).attrs.get(name)
+    facts = [attribute.info, *(column.info for column in _local_columns(attribute))] if attribute is not None else []
+    given = next((info["label"] for info in facts if "label" in info), None)
+    return str(given) if given else humanized(name.removeprefix("is_").removesuffix("_at").removesuffix("_bytes"))
+
+
+def _local_columns(attribute: Any) -> list[Column[Any]]:
+    """The columns of the model's own table that an attribute stands for; none for a relationship to many."""
+    if isinstance(attribute, ColumnProperty):
+        return [column for column in attribute.columns if isinstance(column, Column)]
+    if isinstance(attribute, RelationshipProperty) and not attribute.uselist:
+        return [column for column in attribute.local_columns if isinstance(column, Column)]
+    return []
+
+
+def _column_input(model: type[Base], name: str, new: bool) -> Input:
+    attribute = inspect(model).attrs[name]
+    columns = _local_columns(attribute)
+    kind, annotation = _stored_kind(name, attribute)
+    nullable = all(column.nullable for column in columns)
+    filled_in = new and any(column.server_default is not None for column in columns)
+    return Input(
+        name=name,
+        kind=kind,
+        type=annotation,
+        label=label_of(model, name),
+        help=str(attribute.info.get("help") or next((c.info["help"] for c in columns if "help" in c.info), "")),
+        required=not (nullable or filled_in or kind == "switch"),
+        optional=nullable,
+        default=_shown_default(columns[0], annotation) if new and len(columns) == 1 else None,
+        only=attribute.info.get("only"),
+        max_length=getattr(columns[0].type, "length", None) or TEXT_LENGTH if columns else 0,
+    )
+
+
+def _stored_kind(name: str, attribute: Any) -> tuple[Kind, Any]:
+    """What kind of field an attribute makes, and the type of its values."""
+    if isinstance(attribute, RelationshipProperty):
+        return ("records" if attribute.uselist else "record"), attribute.mapper.class_
+    stored = attribute.columns[0].type
+    annotation = datetime if isinstance(stored, Instant) else getattr(stored, "enum_class", None) or stored.python_type
+    kind = _kind(name, annotation)
+    return ("long_text" if isinstance(stored, Text) else kind), annotation
+
+
+def _shown_default(column: Column[Any], annotation: Any) -> Any:
+    """The plain value that the database fills in; None where it computes one."""
+    argument = getattr(column.server_default, "arg", None)
+    plain = str(getattr(argument, "text", argument))
+    if annotation is bool:
+        return plain == "true"
+    return annotation(plain) if isinstance(argument, str) else None
 
 
 def _kind(name: str, annotation: Any) -> Kind:
@@ -152,7 +235,11 @@ async def parse(
 
 
 async def _value(session: AsyncSession, item: Input, given: Any, zone: ZoneInfo) -> Any:
+    if item.kind == "records":
+        return await _records(session, item, given)
     text = given.strip() if isinstance(given, str) else given
+    if isinstance(text, str) and "\x00" in text:
+        raise ValueError("holds a character that cannot be stored.")
     if text in (None, "") or (item.optional and text == NOBODY):
         if item.required:
             raise ValueError("Please fill this in.")
@@ -165,15 +252,13 @@ async def _value(session: AsyncSession, item: Input, given: Any, zone: ZoneInfo)
 
 
 def _converted(item: Input, text: str, zone: ZoneInfo) -> Any:
-    if "\x00" in text:
-        raise ValueError("holds a character that cannot be stored.")
     match item.kind:
         case "text" | "long_text":
             if len(text) > item.max_length:
                 raise ValueError(f"has {len(text):,} characters; at most {item.max_length:,} fit.")
             return text
         case "number":
-            if not text.lstrip("-").isdecimal() or abs(int(text)) >= 2**31:
+            if not NUMBER.fullmatch(text) or abs(int(text)) >= 2**31:
                 raise ValueError(f"“{text}” is not a whole number.")
             return int(text)
         case "switch":
@@ -231,3 +316,15 @@ async def _record(session: AsyncSession, item: Input, text: str) -> Any:
             names = "; ".join(f"{row.label} ({row.id})" for row in rows)
             raise ValueError(f"“{text}” could be {names}. Give the id.")
     raise ValueError(f"“{text}” was not found, or cannot be chosen here.")
+
+
+async def _records(session: AsyncSession, item: Input, given: Any) -> list[Any]:
+    """The rows that a person means by each of several texts, every row once."""
+    texts = [given] if isinstance(given, str) else list(given or ())
+    meant = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
+    if any("\x00" in text for text in meant):
+        raise ValueError("holds a character that cannot be stored.")
+    if len(meant) > PICKED:
+        raise ValueError(f"has {len(meant):,} choices; at most {PICKED:,} fit.")
+    rows = [await _record(session, item, text) for text in meant]
+    return list(dict.fromkeys(rows))

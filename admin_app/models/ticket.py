@@ -175,11 +175,16 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
     last_staff_reply_at: Mapped[datetime | None] = mapped_column(info=DERIVED)
     external_id: Mapped[str | None] = mapped_column(String(100), unique=True, info={"editable": False})
 
-    creator: Mapped[User] = relationship(back_populates="tickets_created", foreign_keys=[creator_id], lazy="raise")
+    creator: Mapped[User] = relationship(
+        back_populates="tickets_created", foreign_keys=[creator_id], lazy="raise", info={"label": "Requester"}
+    )
     created_by: Mapped[User | None] = relationship(foreign_keys=[created_by_id], lazy="raise")
     resolved_by: Mapped[User | None] = relationship(foreign_keys=[resolved_by_id], lazy="raise")
     assignee: Mapped[User | None] = relationship(
-        back_populates="tickets_assigned", foreign_keys="Ticket.assignee_id", lazy="raise"
+        back_populates="tickets_assigned",
+        foreign_keys="Ticket.assignee_id",
+        lazy="raise",
+        info={"only": User.is_staff & User.is_active},
     )
     comments: Mapped[list[Any]] = relationship(
         "Comment",
@@ -192,7 +197,12 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
         "Attachment", back_populates="ticket", lazy="raise", passive_deletes="all", order_by="Attachment.id"
     )
     tags: Mapped[list[Tag]] = relationship(
-        secondary="ticket_tags", back_populates="tickets", lazy="raise", order_by="Tag.name", passive_deletes=True
+        secondary="ticket_tags",
+        back_populates="tickets",
+        lazy="raise",
+        order_by="Tag.name",
+        passive_deletes=True,
+        info={"only": Tag.is_active},
     )
 
     @property

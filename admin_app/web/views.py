@@ -66,7 +66,7 @@ class RecordView(ModelView):
     @expose("/comments/{id}", methods=["POST"])
     async def comment(self, request: Request) -> Response:
         """Add a comment to a ticket."""
-        return await records.comment(request, self.resource)
+        return await records.comment(request, self.resource, self.templates)
 
     @expose("/file/{id}", methods=["GET"])
     async def file(self, request: Request) -> Response:
@@ -76,7 +76,7 @@ class RecordView(ModelView):
     @expose("/upload/{id}", methods=["POST"])
     async def upload(self, request: Request) -> Response:
         """Attach files to a ticket."""
-        return await attachments.upload(request, self.resource)
+        return await attachments.upload(request, self.resource, self.templates)
 
     async def list_page(self, request: Request) -> Response:
         return await lists.page(request, self.resource, self.templates)
