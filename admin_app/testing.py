@@ -245,14 +245,15 @@ Statements = Callable[[Database], AbstractContextManager[list[str]]]
 
 @pytest.fixture
 def statements() -> Statements:
-    """`with statements(database) as seen:` collects every SQL statement that is sent meanwhile."""
+    """`with statements(database) as seen:` collects every SQL statement that is sent meanwhile, the test's own savepoints aside."""
 
     @contextmanager
     def collect(database: Database) -> Iterator[list[str]]:
         seen: list[str] = []
 
         def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-            seen.append(statement)
+            if not statement.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+                seen.append(statement)
 
         bind = database.bind.sync_engine if isinstance(database.bind, AsyncEngine) else database.bind.sync_connection
         event.listen(bind, "before_cursor_execute", note)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from admin_app.actions import perform
 from admin_app.errors import BadInput, BadRequest, Conflict, Forbidden, NotFound
-from admin_app.inputs import inputs_of
+from admin_app.inputs import humanized, inputs_of
 from admin_app.models import ChangeSet
 from admin_app.plugin import Action, Chosen, Resource
 from admin_app.web.context import (
@@ -110,17 +110,20 @@ async def _form(
         ).all()
         found = await session.scalar(select(func.count()).select_from(resource.model).where(chosen.where(key)))
         picked = await picked_labels(session, inputs_of(action.function), filled)
+    inputs, problems = inputs_of(action.function), filled.get("_problems", {})
+    tied = {"reason", *(item.name for item in inputs)}
     context = {
         "title": action.label,
         "action": action,
         "resource": resource,
-        "inputs": inputs_of(action.function),
+        "inputs": inputs,
         "chosen": chosen,
         "found": found,
         "sample": rows,
         "values": filled,
         "picked": picked,
-        "problems": filled.get("_problems", {}),
+        "problems": problems,
+        "loose_problems": [f"{humanized(name)} {text}".strip() for name, text in problems.items() if name not in tied],
         "back": safe_back(back, resource),
         "key": filled.get("key") or secrets.token_urlsafe(16),
         "url": path(resource.name, "do", action.permission),

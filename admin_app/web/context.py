@@ -11,6 +11,8 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from sqladmin.templating import Jinja2Templates
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -242,9 +244,10 @@ async def render(
     return response
 
 
-def when(value: datetime | None, zone: ZoneInfo) -> str:
-    """A time as a person in `zone` reads it: `21 Nov 2026, 14:05`."""
-    return value.astimezone(zone).strftime("%-d %b %Y, %H:%M") if value else ""
+@pass_context
+def when(context: Context, value: datetime | None, zone: ZoneInfo | None = None) -> str:
+    """A time as the page's viewer, or somebody in `zone`, reads it: `21 Nov 2026, 14:05`."""
+    return value.astimezone(zone or context.get("zone") or UTC).strftime("%-d %b %Y, %H:%M") if value else ""
 
 
 def exact(value: datetime) -> str:
