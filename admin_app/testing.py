@@ -245,7 +245,7 @@ Statements = Callable[[Database], AbstractContextManager[list[str]]]
 
 @pytest.fixture
 def statements() -> Statements:
-    """`with statements(database) as seen:` collects every SQL statement that is sent meanwhile, the test's own savepoints aside."""
+    """`with statements(database) as seen:` collects every SQL statement sent meanwhile, a test's savepoints aside."""
 
     @contextmanager
     def collect(database: Database) -> Iterator[list[str]]:

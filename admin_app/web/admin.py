@@ -113,14 +113,14 @@ class Backoffice(Admin):
         return await pages.page(request, self.templates)
 
     async def login(self, request: Request) -> Response:
-        problem = None
+        problem, email = None, ""
         if request.method == "POST":
             answer = await auth.sign_in(request)
             if isinstance(answer, Response):
                 return answer
-            problem = answer
+            problem, email = answer, str((await request.form()).get("email", ""))
         target = auth.safe_next(request.query_params.get("next"))
-        context = {"error": problem, "next": target}
+        context = {"error": problem, "next": target, "email": email}
         return await render(request, self.templates, "sqladmin/login.html", context, status=401 if problem else 200)
 
     @login_required

@@ -1,0 +1,75 @@
+"""A support lead's morning, in a real browser."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from admin_app.testing import Make
+from tests.browser.archive import write_archive
+from tests.browser.conftest import Site, sign_in
+
+ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "tidev_jira"
+MAPPINGS = Path(__file__).parents[2] / "examples" / "jira_archive"
+
+
+@pytest.fixture(params=["the real archive", "a small archive of our own"])
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder with users.csv, tickets.jsonl and comments.jsonl: real tickets where they are, made-up ones anywhere."""
+    if request.param == "a small archive of our own":
+        return write_archive(tmp_path)
+    if not ARCHIVE.is_dir():
+        pytest.skip("the real archive is not beside this checkout")
+    return ARCHIVE
+
+
+async def test_a_lead_imports_filters_assigns_checks_trashes_and_restores(
+    page: Page, site: Site, make_live: Make, archive: Path
+) -> None:
+    agent = await make_live.agent(full_name="Ana Agent", email="ana@example.com")
+    for kind in ("users", "tickets"):
+        [file] = [path for path in archive.iterdir() if re.fullmatch(rf"{kind}\.(csv|jsonl)(\.gz)?", path.name)]
+        printed = await site.command("import", kind, str(file), "--mapping", str(MAPPINGS / f"{kind}.toml"))
+        assert "rejected" in printed
+    await sign_in(page)
+
+    await page.get_by_role("link", name="Tickets").first.click()
+    await page.goto("/admin/ticket/list?status=closed&size=25")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Tickets")
+    closed = await page.locator("tbody tr").count()
+    await page.goto("/admin/ticket/list?status=open,in_progress&size=25")
+    rows = page.locator("tbody tr")
+    assert await rows.count() == 25
+    first = await rows.first.locator("a").first.inner_text()
+    await page.get_by_label("Select every row on this page").check()
+    if closed:
+        await expect(page.locator("[data-selected-count]")).to_contain_text("25")
+    await page.get_by_role("button", name="Assign to agent").click()
+
+    await expect(page.get_by_text("25 tickets selected")).to_be_visible()
+    await page.get_by_label("Agent").fill("Ana")
+    await page.get_by_role("option", name=re.compile("Ana Agent")).click()
+    await page.get_by_label("Reason").fill("Ana takes the mobile bugs")
+    await page.get_by_role("button", name="Assign to agent").click()
+    await expect(page.locator(".notice")).to_contain_text("Assign to agent: 25 tickets changed")
+
+    await page.get_by_role("link", name=first).first.click()
+    history = page.get_by_role("region", name="History")
+    await expect(history).to_contain_text("Lena Lead")
+    await expect(history).to_contain_text("Ana Agent")
+    await expect(history).to_contain_text("Ana takes the mobile bugs")
+    assert agent.id
+
+    await page.get_by_role("link", name="Move to trash").click()
+    await page.get_by_label("Reason").fill("a duplicate")
+    await page.get_by_role("button", name="Move to trash").click()
+    await expect(page.locator(".notice").first).to_contain_text("Move to trash: 1 ticket changed")
+    await page.goto("/admin/ticket/list?trash=yes")
+    await expect(page.locator("tbody")).to_contain_text(first)
+    await page.get_by_role("link", name=first).first.click()
+    await page.get_by_role("link", name="Restore from trash").click()
+    await page.get_by_role("button", name="Restore from trash").click()
+    await expect(page.locator(".notice").first).to_contain_text("Restore from trash: 1 ticket changed")
+    await page.goto("/admin/ticket/list?trash=yes")
+    await expect(page.locator("main")).not_to_contain_text(first)
