@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from admin_app.errors import BackdeskError, BadInput, Conflict, NobodyActing, TooMany, Unavailable
@@ -171,7 +172,7 @@ class Database:
         try:
             async with session:
                 yield session
-        except (DBAPIError, OSError) as error:
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
             raise translated(error) from error
 
     async def _begin(self, session: AsyncSession, *, read_only: bool = False, snapshot: bool = False) -> None:
@@ -205,8 +206,10 @@ SENTENCES = {
 """By SQLSTATE, what a person is told; the constraint's own words stay in the log."""
 
 
-def translated(error: DBAPIError | OSError) -> BackdeskError:
+def translated(error: DBAPIError | PoolTimeoutError | OSError) -> BackdeskError:
     """Our error for a driver's: its status and a sentence for a person, never the driver's text."""
+    if isinstance(error, PoolTimeoutError):
+        return Unavailable("The desk is busy: every database connection is in use. Please try again.")
     state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
     constraint = _constraint(error)
     if state == NOBODY_ACTING or state == "25006":

@@ -9,6 +9,7 @@ from sqlalchemy import Select, Text, and_, bindparam, func, or_, select, text, u
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from admin_app.errors import BadInput
 from admin_app.models import Permission, Role, RolePermission, Ticket, User, UserRole, UserSession
@@ -145,7 +146,8 @@ async def with_tickets(session: AsyncSession, user_id: int, *, limit: int = 50) 
     newest = select(Ticket).where(Ticket.deleted_at.is_(None)).order_by(Ticket.created_at.desc(), Ticket.id.desc())
     created = await session.scalars(newest.where(Ticket.creator_id == user_id).limit(limit))
     assigned = await session.scalars(newest.where(Ticket.assignee_id == user_id).limit(limit))
-    user.__dict__.update(tickets_created=list(created), tickets_assigned=list(assigned))
+    set_committed_value(user, "tickets_created", list(created))
+    set_committed_value(user, "tickets_assigned", list(assigned))
     return user
 
 

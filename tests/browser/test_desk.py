@@ -15,22 +15,20 @@ MAPPINGS = Path(__file__).parents[2] / "examples" / "jira_archive"
 
 
 @pytest.fixture(params=["the real archive", "a small archive of our own"])
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A folder with users.csv, tickets.jsonl and comments.jsonl: real tickets where they are, made-up ones anywhere."""
-    if request.param == "a small archive of our own":
-        return write_archive(tmp_path)
-    if not ARCHIVE.is_dir():
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Path]:
+    """Files of users, tickets and comments: the real ones where they are, made-up ones anywhere."""
+    folder = write_archive(tmp_path) if request.param == "a small archive of our own" else ARCHIVE
+    if not folder.is_dir():
         pytest.skip("the real archive is not beside this checkout")
-    return ARCHIVE
+    return {path.name.split(".")[0]: path for path in folder.iterdir() if path.suffix != ".md"}
 
 
 async def test_a_lead_imports_filters_assigns_checks_trashes_and_restores(
-    page: Page, site: Site, make_live: Make, archive: Path
+    page: Page, site: Site, make_live: Make, archive: dict[str, Path]
 ) -> None:
     agent = await make_live.agent(full_name="Ana Agent", email="ana@example.com")
     for kind in ("users", "tickets"):
-        [file] = [path for path in archive.iterdir() if re.fullmatch(rf"{kind}\.(csv|jsonl)(\.gz)?", path.name)]
-        printed = await site.command("import", kind, str(file), "--mapping", str(MAPPINGS / f"{kind}.toml"))
+        printed = await site.command("import", kind, str(archive[kind]), "--mapping", str(MAPPINGS / f"{kind}.toml"))
         assert "rejected" in printed
     await sign_in(page)
 
