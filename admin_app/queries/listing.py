@@ -1,0 +1,232 @@
+"""Lists as they are asked for: the parameters of an address become a ListQuery, whose conditions `rows` reads by."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, Self, cast
+
+from sqlalchemy import ColumnElement, literal, or_
+
+from admin_app.errors import BadRequest
+from admin_app.models import SoftDelete, Ticket
+from admin_app.queries import tickets
+from admin_app.queries.filters import Filtered, Word, filtered, kind_of, words_of, yes_or_no
+from admin_app.queries.periods import DAY, Viewer, day_of
+
+SIZES = (25, 50, 100, 250)
+SIZE = 50
+DEEPEST = 10_000
+"""Rows that one can page through, and up to which they are counted: nobody reads further, and it would get slow."""
+
+ALIASES = {"tag": "tags", "created": "created_at", "resolved": "resolved_at", "updated": "updated_at"}
+"""Short names of filters; `tag` takes names only."""
+
+
+class Listed(Protocol):
+    """What a list is made of: a model, and which of its attributes are searched, filtered and sorted."""
+
+    @property
+    def model(self) -> type[Any]: ...
+    @property
+    def search(self) -> tuple[str, ...]: ...
+    @property
+    def filters(self) -> tuple[str, ...]: ...
+    @property
+    def sort(self) -> tuple[str, ...]: ...
+    @property
+    def default_sort(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListQuery:
+    """What a list is asked for; `sort` has a `-` in front where the greatest comes first, `page` counts from 1."""
+
+    listed: Listed
+    filters: tuple[Filtered, ...] = ()
+    q: str = ""
+    sort: str
+    page: int = 1
+    size: int = SIZE
+    trash: bool = False
+    overdue: bool | None = None
+
+    @classmethod
+    def parse(cls, listed: Listed, given: Iterable[tuple[str, str]], viewer: Viewer) -> Self:
+        """What the parameters of an address ask for.
+
+        Raises BadRequest naming every parameter that is unknown or cannot be understood, and what it takes.
+        """
+        problems: dict[str, str] = {}
+        texts = canonical(listed, given, problems)
+        found: list[Filtered] = []
+        for name in listed.filters:
+            try:
+                if name in texts:
+                    found.append(filtered(listed.model, name, texts[name], viewer))
+            except ValueError as error:
+                problems[name] = str(error)
+        options = _once(listed, texts, problems)
+        if problems:
+            raise BadRequest(fields=problems)
+        return cls(listed=listed, filters=tuple(found), **options)
+
+    @cached_property
+    def narrowed(self) -> bool:
+        """Whether anything but the trash is asked for, so that an empty list need not mean that there is nothing."""
+        return bool(self.q or self.filters or self.overdue is not None)
+
+    def pairs(self, **instead: str | None) -> list[tuple[str, str]]:
+        """The parameters of this list in one order, with others `instead`; None leaves one out."""
+        present: dict[str, str | None] = {"q": self.q or None}
+        present |= {item.name: item.text for item in self.filters}
+        present["overdue"] = None if self.overdue is None else "yes" if self.overdue else "no"
+        present["trash"] = "yes" if self.trash else None
+        present["sort"] = self.sort if self.sort != self.listed.default_sort else None
+        present["size"] = str(self.size) if self.size != SIZE else None
+        present["page"] = str(self.page) if self.page > 1 and not instead else None
+        return [(name, value) for name, value in {**present, **instead}.items() if value is not None]
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What a row must fulfil; live rows only, or the trash only."""
+        model = self.listed.model
+        found = [item.condition for item in self.filters]
+        if issubclass(model, SoftDelete):
+            found.append(model.deleted_at.is_not(None) if self.trash else model.deleted_at.is_(None))
+        if self.overdue is not None:
+            overdue = cast(ColumnElement[bool], model.is_overdue)
+            found.append(overdue if self.overdue else ~overdue)
+        if self.q:
+            found.append(_matches(self.listed, self.q))
+        return found
+
+
+# ---- Reading the address
+
+
+def canonical(
+    listed: Listed, given: Iterable[tuple[str, str]], problems: dict[str, str] | None = None
+) -> dict[str, list[str]]:
+    """The given parameters under their full names, without empty ones; a form's two days become one period.
+
+    Unknown names are noted in `problems`.
+    """
+    problems = {} if problems is None else problems
+    known = parameters(listed)
+    found: dict[str, list[str]] = {}
+    for given_name, value in given:
+        name, value = _named(listed, given_name, value)
+        if name not in known:
+            nearest = difflib.get_close_matches(given_name, known, n=1)
+            hint = f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(known)}."
+            problems[given_name[:60]] = f"is not a parameter of this list. {hint}"
+        elif "\x00" in value:
+            problems[name] = "holds a character that cannot be stored."
+        elif value.strip():
+            found.setdefault(name, []).append(value)
+    for name in _periods(listed):
+        _join_days(name, found, problems)
+    return found
+
+
+def parameters(listed: Listed) -> list[str]:
+    """The names of all parameters that a list takes."""
+    names = ["q"] * bool(listed.search) + list(listed.filters) + ["sort", "page", "size"]
+    names += ["trash"] * issubclass(listed.model, SoftDelete) + ["overdue"] * hasattr(listed.model, "is_overdue")
+    return names + [f"{name}_{end}" for name in _periods(listed) for end in ("from", "to")]
+
+
+def _periods(listed: Listed) -> list[str]:
+    return [name for name in listed.filters if kind_of(listed.model, name) == "time"]
+
+
+def _named(listed: Listed, name: str, value: str) -> tuple[str, str]:
+    """The full name of a parameter and its value: `tag=2026` is the tag of that name, not the one of that id."""
+    full = ALIASES.get(name)
+    if full is None or name in listed.filters or full not in listed.filters:
+        return name, value
+    if name == "tag" and '"' not in value:
+        return full, ",".join(str(Word(word.text, quoted=True)) for word in words_of([value]))
+    return full, value
+
+
+def _join_days(name: str, found: dict[str, list[str]], problems: dict[str, str]) -> None:
+    """`created_at_from` and `created_at_to`, both days included, as `created_at`; they take its place."""
+    first, last = (found.pop(f"{name}_{end}", None) for end in ("from", "to"))
+    if not first and not last:
+        return
+    try:
+        after = str(day_of(last[-1]) + DAY) if last else ""
+        found[name] = [f"{day_of(first[-1]) if first else ''}..{after}"]
+    except (ValueError, OverflowError):
+        problems[name] = "its first and last day are written like 2026-01-31."
+
+
+def _once(listed: Listed, texts: dict[str, list[str]], problems: dict[str, str]) -> dict[str, Any]:
+    """What the parameters that may stand once say, as fields of ListQuery; mistakes are noted in `problems`."""
+    found: dict[str, Any] = {"sort": listed.default_sort}
+    for name, read in ONCE.items():
+        values = {text.strip() for text in texts.get(name, [])}
+        try:
+            if len(values) > 1:
+                raise ValueError("can be given once only.")
+            if values:
+                found[name] = read(listed, values.pop())
+        except ValueError as error:
+            problems[name] = str(error)
+    if found.get("page", 1) * found.get("size", SIZE) > DEEPEST:
+        problems["page"] = f"leads beyond {DEEPEST:,} rows. Please narrow the list down by a search or a filter."
+    return found
+
+
+def _search(listed: Listed, text: str) -> str:
+    if len(text) > tickets.SEARCH_LENGTH:
+        raise ValueError(f"has more than {tickets.SEARCH_LENGTH} characters.")
+    return text
+
+
+def _sort(listed: Listed, text: str) -> str:
+    name = sort_name(listed, text.removeprefix("-"))
+    if name is None:
+        raise ValueError(f"takes one of {', '.join(listed.sort)}; with a - in front, the greatest first.")
+    return f"-{name}" if text.startswith("-") else name
+
+
+def _page(listed: Listed, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text) > 0):
+        raise ValueError("takes a number from 1.")
+    return int(text)
+
+
+def _size(listed: Listed, text: str) -> int:
+    if text not in map(str, SIZES):
+        raise ValueError(f"takes one of {', '.join(map(str, SIZES))}.")
+    return int(text)
+
+
+def _switch(listed: Listed, text: str) -> bool:
+    return yes_or_no(Word(text))
+
+
+ONCE: dict[str, Callable[[Listed, str], Any]] = {
+    "q": _search,
+    "sort": _sort,
+    "page": _page,
+    "size": _size,
+    "trash": _switch,
+    "overdue": _switch,
+}
+"""Parameters that may stand once, and how each is read."""
+
+
+def sort_name(listed: Listed, name: str) -> str | None:
+    """The name by which a column can be sorted, if it can: `priority` is sorted by its rank."""
+    name = ALIASES.get(name, name)
+    return next((known for known in (f"{name}_rank", name) if known in listed.sort), None)
+
+
+def _matches(listed: Listed, text: str) -> ColumnElement[bool]:
+    if listed.model is Ticket:
+        return tickets.matches(text)
+    columns = [getattr(listed.model, name) for name in listed.search if kind_of(listed.model, name) == "text"]
+    return or_(literal(False), *(column.icontains(text, autoescape=True) for column in columns))
