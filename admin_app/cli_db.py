@@ -4,18 +4,17 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn, Self, cast
+from typing import IO, NoReturn, Self, cast
 
 import click
 from sqlalchemy.engine import URL
 
-from admin_app import migrations
-from admin_app.errors import BackdeskError
+from admin_app import migrations, resources
 from admin_app.postgres import client_environment, find, find_client, find_or_start, urls
+from admin_app.registry import load
 from admin_app.settings import Settings
 
 _OURS = "nspname !~ '^pg_' AND nspname <> 'information_schema'"
@@ -37,17 +36,6 @@ _DROP_EVERYTHING = f"""
     CREATE SCHEMA public AUTHORIZATION pg_database_owner;
     GRANT USAGE ON SCHEMA public TO PUBLIC;
 """
-
-
-class Sentences(click.Group):
-    """Commands whose errors are sentences for a person, never a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what Backdesk refuses becomes a message and exit code 1."""
-        try:
-            return super().invoke(ctx)
-        except BackdeskError as error:
-            raise click.ClickException(error.message) from error
 
 
 @dataclass(frozen=True)
@@ -104,7 +92,7 @@ class Clients:
         return archive.returncode == psql.returncode == 0
 
 
-@click.group(cls=Sentences)
+@click.group()
 def db() -> None:
     """The database: start, stop, look into, copy, bring up to date.
 
@@ -202,19 +190,24 @@ def restore(file: Path, force: bool) -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the tables, the triggers and the two roles up to date."""
-    owner, app = urls(Settings.from_env())
-    for line in asyncio.run(migrations.upgrade(owner, app if app != owner else None)):
+    """Bring the tables of the core and of the plugins, the triggers and the two roles up to date."""
+    settings = Settings.from_env()
+    branches = load(settings, core=[resources.plugin]).branches()
+    owner, app = urls(settings)
+    for line in asyncio.run(migrations.upgrade(owner, app if app != owner else None, branches)):
         click.echo(line)
 
 
 @db.command()
 def check() -> None:
     """Compare the database with the code; print what differs, with exit code 1, and change nothing."""
-    owner, _ = urls(Settings.from_env())
-    problems = asyncio.run(migrations.check(owner))
-    click.echo("\n".join(problems) or "The database fits the code.")
-    sys.exit(1 if problems else 0)
+    settings = Settings.from_env()
+    branches = load(settings, core=[resources.plugin]).branches()
+    owner, _ = urls(settings)
+    if problems := asyncio.run(migrations.check(owner, branches)):
+        click.echo("\n".join(problems))
+        raise click.exceptions.Exit(1)
+    click.echo("The database fits the code.")
 
 
 def _said_external(settings: Settings) -> bool:

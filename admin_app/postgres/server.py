@@ -139,7 +139,8 @@ class LocalServer:
         if not _is_private(self.socket_dir, self._user):
             return _SILENT
         place = ["-h", str(self.socket_dir), "-p", "5432", "-U", OWNER, "-d", OWNER]
-        return run([self.bindir / "pg_isready", "-q", *place])[0]
+        said, _ = run([self.bindir / "pg_isready", "-q", *place])
+        return said if said in {_ANSWERS, _REJECTS} else _SILENT
 
     def _control(self, *order: str) -> tuple[int, str]:
         """Run pg_ctl and wait; ten minutes, because a recovery may be long."""
@@ -177,6 +178,8 @@ class LocalServer:
         """Start the server; the caller holds the lock and knows that no process of this cluster is alive."""
         _write(self.home / "programs", str(programs.choose(bindir, self.version, self._user)))
         self._make_places(self._user)
+        for abandoned in self.home.glob("unfinished-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
         for stale in (self.data / "postmaster.pid", self.socket_dir / f"{_SOCKET}.lock", self.socket_dir / _SOCKET):
             stale.unlink(missing_ok=True)
         options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in self._options().items())
@@ -274,8 +277,6 @@ def _home(front: Path) -> Path:
 def _make_cluster(home: Path, bindir: Path | None, user: User | None) -> LocalServer:
     """Make the cluster, its roles and its database aside, then rename: a starter may be killed at any moment."""
     folder = programs.choose(bindir, None, user)
-    for leftover in home.glob("unfinished-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
     passwords = {role: secrets.token_urlsafe(24) for role in (OWNER, APP_ROLE)}
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=home, ignore_cleanup_errors=True) as name:
         _write((work := Path(name)) / "password", passwords[OWNER])
