@@ -9,6 +9,7 @@ Decorators return the function unchanged and change nothing global.
 """
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from admin_app.db import Acting
+from admin_app.errors import PluginsRefused
 from admin_app.inputs import Hint, Only
 from admin_app.models import Base
 from admin_app.queries.changes import Chosen, Outcome
 from admin_app.queries.users import allows
 
 Function = TypeVar("Function", bound=Callable[..., Awaitable[Any]])
-Where = Literal["list", "record"]
+Where = Literal["list", "record", "trash"]
+"""Where an action is offered: with ticked rows of a list, on a record's page, on the page of one in the trash."""
 
 __all__ = [
     "Acting",
@@ -167,6 +170,9 @@ class Resource:
         return snake(self.model.__name__)
 
 
+Item = TypeVar("Item", Action, Page, Panel, Stat, Resource)
+
+
 @dataclass
 class Plugin:
     """Everything one plugin offers. Give it `__name__`; its own name is the last part of that."""
@@ -180,6 +186,8 @@ class Plugin:
     panels: list[Panel] = field(default_factory=list)
     stats: list[Stat] = field(default_factory=list)
     resources: list[Resource] = field(default_factory=list)
+    closed: bool = False
+    """Whether it was loaded and checked, after which it can offer nothing more."""
 
     @property
     def name(self) -> str:
@@ -187,9 +195,9 @@ class Plugin:
 
     @property
     def folder(self) -> Path | None:
-        """The plugin's own folder, when it is a package: its templates, statics and migrations are there."""
-        spec = inspect.getmodule(self) or None
-        return Path(spec.__file__).parent if spec and spec.__file__ else None
+        """The plugin's own folder, when it is a package: its templates and migrations are there."""
+        module = sys.modules.get(self.module)
+        return Path(module.__file__).parent if module and module.__file__ and hasattr(module, "__path__") else None
 
     def action(
         self,
@@ -209,7 +217,8 @@ class Plugin:
         """
 
         def register(function: Function) -> Function:
-            self.actions.append(
+            self._offer(
+                self.actions,
                 Action(
                     plugin=self.name,
                     name=_name(function),
@@ -223,7 +232,7 @@ class Plugin:
                     where=where,
                     roles=roles,
                     origin=_origin(function),
-                )
+                ),
             )
             return function
 
@@ -241,7 +250,8 @@ class Plugin:
         """Offer `async def f(session, visit) -> dict` as a page; `template` extends `sqladmin/layout.html`."""
 
         def register(function: Function) -> Function:
-            self.pages.append(
+            self._offer(
+                self.pages,
                 Page(
                     plugin=self.name,
                     name=_name(function),
@@ -253,7 +263,7 @@ class Plugin:
                     group=group,
                     roles=roles,
                     origin=_origin(function),
-                )
+                ),
             )
             return function
 
@@ -265,7 +275,8 @@ class Plugin:
         """Offer `async def f(session, record, visit) -> dict` as a box on each record of a model, or of a trait."""
 
         def register(function: Function) -> Function:
-            self.panels.append(
+            self._offer(
+                self.panels,
                 Panel(
                     plugin=self.name,
                     name=_name(function),
@@ -275,7 +286,7 @@ class Plugin:
                     template=template,
                     permission=permission,
                     origin=_origin(function),
-                )
+                ),
             )
             return function
 
@@ -285,7 +296,8 @@ class Plugin:
         """Offer `async def f(session, visit) -> int` as a number on the start page that leads to its rows."""
 
         def register(function: Function) -> Function:
-            self.stats.append(
+            self._offer(
+                self.stats,
                 Stat(
                     plugin=self.name,
                     name=_name(function),
@@ -294,7 +306,7 @@ class Plugin:
                     href=href,
                     permission=permission,
                     origin=_origin(function),
-                )
+                ),
             )
             return function
 
@@ -322,7 +334,8 @@ class Plugin:
         """List, show and edit a model. Names are its columns and relationships; a form may hold only these."""
         frame = inspect.stack()[1]
         singular = label or snake(model.__name__).replace("_", " ").capitalize()
-        self.resources.append(
+        self._offer(
+            self.resources,
             Resource(
                 plugin=self.name,
                 model=model,
@@ -341,9 +354,15 @@ class Plugin:
                 can_create=can_create,
                 can_edit=can_edit,
                 origin=Origin(frame.filename, frame.lineno),
-            )
+            ),
         )
         return model
+
+    def _offer(self, offered: list[Item], item: Item) -> None:
+        if self.closed:
+            what = f"The plugin {self.name!r} was already loaded when {item.name!r} was declared ({item.origin})."
+            raise PluginsRefused(f"{what} Declare it where the module is imported, not inside a function.")
+        offered.append(item)
 
 
 def snake(name: str) -> str:
