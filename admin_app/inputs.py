@@ -71,13 +71,14 @@ class Input:
     default: Any
     only: ColumnElement[bool] | None
     max_length: int
+    offered: tuple[enum.StrEnum, ...] = ()
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        """Value and label of each choice; empty for other kinds."""
+        """Value and label of each choice: those that are offered at the moment, else all; empty for other kinds."""
         if self.kind != "choice":
             return []
-        return [(member.value, humanized(member.value)) for member in self.type]
+        return [(member.value, humanized(member.value)) for member in self.offered or self.type]
 
 
 class UnusableParameter(TypeError):

@@ -81,11 +81,11 @@ plugin.resource(
         "delete_reason",
     ),
     form=("filename", "is_internal"),
-    create_form=("ticket", "is_internal"),
     search=("filename",),
     filters=("is_internal", "content_type", "uploaded_by", "created_at"),
     sort=("created_at", "size_bytes", "id"),
     default_sort="-created_at",
+    can_create=False,
 )
 plugin.resource(
     Tag,

@@ -1,22 +1,38 @@
-"""Records of any table: reading one with what its page shows."""
+"""Records of any table: reading one with what its page shows, holding it for a change, and writing it."""
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
-from sqlalchemy import inspect, select
+from sqlalchemy import BigInteger, func, inspect, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import RelationshipProperty, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
-from admin_app.models import Base
+from admin_app.models import AuditLog, Base, ChangeSet, User
+from admin_app.queries.users import Actor
 
 Model = TypeVar("Model", bound=Base)
 
 
-async def one(session: AsyncSession, model: type[Model], id: int, names: Iterable[str] = ()) -> Model | None:  # noqa: A002
-    """A record by its id, with the relationships among `names` loaded; None when there is none."""
+async def one(
+    session: AsyncSession,
+    model: type[Model],
+    id: int,  # noqa: A002  what it is called everywhere
+    names: Iterable[str] = (),
+    *,
+    lock: bool = False,
+) -> Model | None:
+    """A record by its id, with the relationships among `names` loaded; None when there is none.
+
+    With `lock`, nobody else can change it until the transaction ends.
+    """
     key = inspect(model).primary_key[0]
     found = select(model).where(key == id).options(*loading(model, names))
+    if lock:
+        found = found.with_for_update(of=model).execution_options(populate_existing=True)
     return (await session.scalars(found)).one_or_none()
 
 
@@ -28,3 +44,78 @@ def loading(model: type[Base], names: Iterable[str]) -> list[ORMOption]:
     return [
         (selectinload if attribute.uselist else joinedload)(attribute.class_attribute) for attribute in relationships
     ]
+
+
+async def labels(session: AsyncSession, model: type[Base], ids: Iterable[int]) -> dict[int, str]:
+    """How the rows with these ids are called; ids that no row has are left out."""
+    if not (wanted := list(ids)):
+        return {}
+    key = inspect(model).primary_key[0]
+    rows = await session.execute(select(key, model).where(key == func.any(literal(wanted, ARRAY(BigInteger)))))
+    return {number: row.label for number, row in rows}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What somebody wants to write: `values` for `record`, which is locked, or for a new one where it is None.
+
+    `values` holds only what is to change; checks may put a value into its proper form there.
+    """
+
+    session: AsyncSession
+    actor: Actor
+    model: type[Base]
+    record: Any
+    values: dict[str, Any]
+    reason: str | None = None
+
+    def becomes(self, name: str) -> Any:
+        """The value that a column will have."""
+        return self.values[name] if name in self.values else getattr(self.record, name, None)
+
+
+async def write(draft: Draft) -> Any:
+    """Write a draft and give back the record; a new one notes who made it, where its table has room for that."""
+    if draft.record is None:
+        record: Any = draft.model(**_given(draft))
+        draft.session.add(record)
+    else:
+        record = draft.record
+        for name, value in draft.values.items():
+            setattr(record, name, value)
+    await draft.session.flush()
+    return record
+
+
+def _given(draft: Draft) -> Mapping[str, Any]:
+    """The values of a new record, without the empty ones that the database fills in."""
+    columns = inspect(draft.model).columns
+    by_database = {name for name, column in columns.items() if column.server_default is not None}
+    given = {name: value for name, value in draft.values.items() if value is not None or name not in by_database}
+    return {**({"created_by_id": draft.actor.user_id} if "created_by_id" in columns else {}), **given}
+
+
+async def made_with(session: AsyncSession, model: type[Base], user_id: int, key: str) -> int | None:
+    """The id of the record that a person made with this idempotency key before, if they did."""
+    made = (
+        select(AuditLog.record_id)
+        .join(ChangeSet, ChangeSet.id == AuditLog.change_set_id)
+        .where(ChangeSet.user_id == user_id, ChangeSet.idempotency_key == key)
+        .where(AuditLog.action == "CREATE", AuditLog.table_name == model.__tablename__)
+    )
+    found = (await session.scalars(made.limit(1))).first()
+    return int(found) if found else None
+
+
+async def last_change(session: AsyncSession, model: type[Base], id: int) -> tuple[str | None, datetime | None]:  # noqa: A002
+    """Who changed a record last, and when; the name is None where it was no person."""
+    last = (
+        select(User.full_name, AuditLog.created_at)
+        .select_from(AuditLog)
+        .outerjoin(User, User.id == AuditLog.user_id)
+        .where(AuditLog.table_name == model.__tablename__, AuditLog.record_id == str(id))
+        .order_by(AuditLog.id.desc())
+        .limit(1)
+    )
+    row = (await session.execute(last)).first()
+    return (row.full_name, row.created_at) if row else (None, None)

@@ -1,0 +1,35 @@
+"""Attachments: those of a ticket, one by its id, and adding to a ticket."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload
+
+from admin_app.errors import Conflict
+from admin_app.models import Attachment, Ticket
+
+
+async def of_ticket(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> Sequence[Attachment]:
+    """The newest `limit` attachments of a ticket outside the trash, with who added them; internal ones if asked for."""
+    found = (
+        select(Attachment)
+        .where(Attachment.ticket_id == ticket_id, Attachment.deleted_at.is_(None))
+        .order_by(Attachment.id.desc())
+        .limit(limit)
+        .options(joinedload(Attachment.uploaded_by))
+    )
+    if not internal:
+        found = found.where(Attachment.is_internal.is_(False))
+    return (await session.scalars(found)).all()
+
+
+async def add(session: AsyncSession, ticket_id: int, files: Sequence[Attachment]) -> None:
+    """Add files to a live ticket; raises Conflict for one that is gone or in the trash."""
+    live = select(func.count()).where(Ticket.id == ticket_id, Ticket.deleted_at.is_(None))
+    if not await session.scalar(live):
+        raise Conflict("This ticket does not exist any more, or is in the trash.")
+    for attachment in files:
+        attachment.ticket_id = ticket_id
+    session.add_all(files)
+    await session.flush()

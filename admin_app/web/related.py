@@ -1,0 +1,69 @@
+"""What is shown around a record's own facts: a ticket's conversation and files, a person's tickets."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+
+from admin_app.models import Ticket, User
+from admin_app.queries import attachments, comments, users
+from admin_app.web import facts
+from admin_app.web.context import actor_of, desk_of, path
+
+THREAD = 200
+"""Comments that a ticket's page shows, the newest; the list has all of them."""
+
+USERS_TICKETS = 10
+"""Tickets of each kind that a person's page shows, the newest; the list has all of them."""
+
+
+async def related(request: Request, session: AsyncSession, record: Any) -> dict[str, Any]:
+    """What the page of a record shows besides its facts, as far as the viewer may see it."""
+    around = AROUND.get(type(record))
+    return await around(request, session, record) if around else {}
+
+
+async def _conversation(request: Request, session: AsyncSession, ticket: Ticket) -> dict[str, Any]:
+    """A ticket's comments and files. Who may not see comments sees no internal file either."""
+    may = actor_of(request).may
+    shown: dict[str, Any] = {
+        "requester": facts.link(request, ticket.creator),
+        "may_comment": may("comment.create"),
+        "may_answer": may("comment.public"),
+        "may_attach": may("attachment.create"),
+        "upload_limit": desk_of(request).settings.upload_limit_mb,
+    }
+    if may("comment.view"):
+        thread = await comments.thread(session, ticket.id, internal=True, limit=THREAD)
+        earlier = path("comment", "list", ticket=ticket.id) if len(thread) == THREAD else None
+        shown["thread"] = [(comment, facts.link(request, comment.author)) for comment in thread]
+        shown["earlier"] = earlier
+    if may("attachment.view"):
+        files = await attachments.of_ticket(session, ticket.id, internal=may("comment.view"))
+        shown["files"] = [(file, facts.size(file.size_bytes)) for file in files]
+    return shown
+
+
+async def _their_tickets(request: Request, session: AsyncSession, user: User) -> dict[str, Any]:
+    """A person's newest tickets as requester and as assignee."""
+    if not actor_of(request).may("ticket.view"):
+        return {}
+    await users.with_tickets(session, user.id, limit=USERS_TICKETS)
+    kinds = (
+        ("Asked by them", "creator", user.tickets_created),
+        ("Assigned to them", "assignee", user.tickets_assigned),
+    )
+    return {
+        "their_tickets": [
+            {"label": label, "rows": tickets, "url": path("ticket", "list", **{name: user.id})}
+            for label, name, tickets in kinds
+            if tickets or name == "creator" or user.is_staff
+        ]
+    }
+
+
+AROUND: dict[type, Callable[[Request, AsyncSession, Any], Awaitable[dict[str, Any]]]] = {
+    Ticket: _conversation,
+    User: _their_tickets,
+}
