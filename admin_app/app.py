@@ -66,8 +66,12 @@ def create_app(settings: Settings, database: Database, registry: Registry | None
 
 async def declare_permissions(database: Database, registry: Registry) -> None:
     """Make permissions that are seen for the first time known, and grant them to their default roles."""
+    async with database.read() as session:
+        new = await users.undeclared(session, registry.permissions())
+    if not new:
+        return
     async with database.transaction(Acting.system(Door.CODE), "permission.declare") as change:
-        change.counts.changed = await users.declare_permissions(change.session, registry.permissions())
+        change.counts.changed = await users.declare_permissions(change.session, new)
 
 
 def secret_of(settings: Settings) -> str:

@@ -206,6 +206,12 @@ class Declared:
     roles: tuple[str, ...] = ()
 
 
+async def undeclared(session: AsyncSession, declared: Iterable[Declared]) -> list[Declared]:
+    """Those of the permissions that the desk has not seen yet."""
+    known = set(await session.scalars(select(Permission.name)))
+    return [permission for permission in declared if permission.name not in known]
+
+
 async def declare_permissions(session: AsyncSession, declared: Iterable[Declared]) -> int:
     """Record permissions seen for the first time and grant them to their default roles; returns how many were new.
 
