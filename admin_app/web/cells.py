@@ -8,11 +8,14 @@ from typing import Any
 from sqlalchemy import String
 
 from admin_app.inputs import humanized, label_of
-from admin_app.models import SoftDelete, TicketPriority, TicketStatus
+from admin_app.models import SoftDelete, TicketPriority, TicketStatus, User
 from admin_app.plugin import Resource
-from admin_app.queries.filters import Kind, kind_of, optional
+from admin_app.queries.filters import Kind, kind_of, relation_of
 from admin_app.queries.listing import ListQuery, sort_name
+from admin_app.queries.rows import long_columns
 
+SAID = 60
+"""Characters of one value of a JSON object that a cell shows."""
 BADGES = {TicketStatus: "status", TicketPriority: "priority"}
 """Enumerations that have badges of their own."""
 ROOMY = 255
@@ -22,14 +25,19 @@ TRASH_COLUMNS = ("deleted_at", "deleted_by", "delete_reason")
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of a list: what it holds, where its heading leads, and whether its cells lead to the record."""
+    """A column of a list: what it holds, where its heading leads, and how its cells are shown.
+
+    The one that may `grow` takes the room that is left; those `below` it are shown in its cells. The one that `heads` a
+    row names it, those that `leads` link to the record, and what `wraps` may take two lines where others do anyway.
+    """
 
     name: str
     label: str
     kind: Kind
     badge: str
-    optional: bool
+    wraps: bool
     grow: bool
+    below: bool
     leads: bool
     heads: bool
     href: str
@@ -38,14 +46,14 @@ class Column:
     @property
     def style(self) -> str:
         """The classes of its cells."""
-        known = {"time": "when", "number": "number"}.get(self.kind, "")
-        return " ".join(filter(None, ("grow" if self.grow else "", known)))
+        known = {"time": "when", "number": "number", "record": "truncate", "text": "truncate"}
+        return "grow" if self.grow else "" if self.wraps else known.get(self.kind, "")
 
 
 def shown_names(resource: Resource, query: ListQuery) -> tuple[str, ...]:
     """The columns of a list; in the trash also who put it there, when and why."""
     trash = TRASH_COLUMNS if query.trash and issubclass(resource.model, SoftDelete) else ()
-    return tuple(dict.fromkeys((*resource.columns, *trash)))
+    return tuple(dict.fromkeys((*resource.columns[:2], *trash, *resource.columns[2:])))
 
 
 def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -> list[Column]:
@@ -53,6 +61,9 @@ def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -
     model, names = resource.model, shown_names(resource, query)
     head = next((name for name in names if kind_of(model, name) not in {"record", "records"}), names[0])
     room = _roomiest(model, names)
+    below = [
+        name for name in names if room and hasattr(_target(model, name), "color") and kind_of(model, name) == "records"
+    ]
     made = []
     for name in names:
         kind, sort = kind_of(model, name), sort_name(resource, name)
@@ -64,8 +75,9 @@ def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -
                 label=label_of(model, name),
                 kind=kind,
                 badge=_badge(model, name, kind),
-                optional=hasattr(model, name) and optional(model, name),
+                wraps=bool(below) and _target(model, name) is User,
                 grow=name == room,
+                below=name in below,
                 leads=name == head or (name == room and name in model.lookup),
                 heads=name == head,
                 href=address(sort=f"-{sort}" if down else sort) if sort else "",
@@ -75,17 +87,29 @@ def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -
     return made
 
 
+def _target(model: type[Any], name: str) -> type[Any] | None:
+    relation = relation_of(model, name)
+    return relation.mapper.class_ if relation is not None else None
+
+
 def _badge(model: type[Any], name: str, kind: Kind) -> str:
     return BADGES.get(getattr(model, name).type.enum_class, "plain") if kind == "choice" else ""
 
 
 def _roomiest(model: type[Any], names: Sequence[str]) -> str | None:
-    """The column that takes the room that is left: the first long text, else the first JSON object."""
-    for name in names:
-        kind = getattr(getattr(model, name, None), "type", None)
-        if kind_of(model, name) == "text" and isinstance(kind, String) and (kind.length or ROOMY) >= ROOMY:
-            return name
-    return next((name for name in names if kind_of(model, name) == "json"), None)
+    """The column that takes the room that is left: the first that is known to be long, else the last that may be."""
+    texts = {name: length for name in names if (length := _length(model, name)) is not None}
+    known = [name for name, length in texts.items() if length >= ROOMY or name in long_columns(model)]
+    known = [name for name in known if kind_of(model, name) == "text"]
+    return next(iter([*known, *reversed(texts)]), None)
+
+
+def _length(model: type[Any], name: str) -> int | None:
+    """How many characters a text or a JSON object may have, 0 where nothing limits it; None for other columns."""
+    kind = getattr(getattr(model, name, None), "type", None)
+    if kind_of(model, name) == "json":
+        return 0
+    return kind.length or 0 if kind_of(model, name) == "text" and isinstance(kind, String) else None
 
 
 LONG_TEXT = re.compile(r'\{"length": ([0-9]+), "sha256": "[0-9a-f]+"?\}?')
@@ -99,7 +123,7 @@ def summary(value: Any) -> list[tuple[str, str]]:
     old, new = value.get("old"), value.get("new")
     if not set(value) <= {"old", "new"} or not all(side is None or isinstance(side, dict) for side in (old, new)):
         return [(humanized(name), _said(item)) for name, item in value.items()]
-    names = dict.fromkeys((*(old or {}), *(new or {})))
+    names = [name for name in dict.fromkeys((*(old or {}), *(new or {}))) if name != "id"]
     if old is None or new is None:
         return [(humanized(name), _said((old or new or {})[name])) for name in names]
     return [(humanized(name), f"{_said(old.get(name))} → {_said(new.get(name))}") for name in names]
@@ -110,4 +134,5 @@ def _said(value: Any) -> str:
         return "empty"
     if match := LONG_TEXT.fullmatch(str(value)):
         return f"{int(match[1]):,} characters"
-    return str(value)
+    text = " ".join(str(value).split())
+    return text if len(text) <= SAID else f"{text[:SAID]}…"
