@@ -1,0 +1,293 @@
+"""The audit log: the history of one record, and a search through everything that was ever changed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from admin_app.errors import BadInput
+from admin_app.models import Audited, AuditLog, Base, ChangeSet, Role, Tag, Ticket, User
+from admin_app.queries.readable import FieldChange, Names, all_references, field_changes, mapper_of, table_label
+
+PAGE_LIMIT = 200
+"""Entries that one page may hold at most."""
+
+PEOPLE_LIMIT = 500
+
+VERBS = {"CREATE": "created", "UPDATE": "changed", "DELETE": "deleted"}
+LINK_VERBS = {"CREATE": "added", "UPDATE": "changed", "DELETE": "removed"}
+"""What is said of rows that only link two records, such as a ticket's tag."""
+
+NAMED_BY: dict[str, Any] = {
+    User.__tablename__: User.full_name,
+    Role.__tablename__: Role.name,
+    Tag.__tablename__: Tag.name,
+    Ticket.__tablename__: Ticket.ticket_number,
+}
+"""The column by which a record is called in an entry; other tables use the first of their lookup columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What one change did to one row: who, when, why, through which door, and each field before and after.
+
+    `action` is CREATE, UPDATE or DELETE; `change_action` and `door` are those of the change set, None for changes
+    made outside Backdesk. `record` is how the row is called.
+    """
+
+    id: int
+    at: datetime
+    table: str
+    record_id: str
+    record: str
+    action: str
+    user_id: int | None
+    user_name: str | None
+    actor_kind: str
+    database_user: str | None
+    change_set_id: int | None
+    change_action: str | None
+    door: str | None
+    reason: str | None
+    request_id: str | None
+    changes: tuple[FieldChange, ...]
+
+    @property
+    def who(self) -> str:
+        """The person, or what acted without one."""
+        if self.user_name:
+            return self.user_name
+        return f"Database user {self.database_user}" if self.database_user else "Backdesk"
+
+    @property
+    def kind(self) -> str:
+        """What kind of record it is about: `Ticket`."""
+        return table_label(self.table)
+
+    @property
+    def is_link(self) -> bool:
+        """Whether the row only links two records, such as a ticket's tag."""
+        return "," in self.record_id
+
+    @property
+    def verb(self) -> str:
+        """What was done, in a word."""
+        return (LINK_VERBS if self.is_link else VERBS).get(self.action, self.action.lower())
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """Entries, newest first, and the ids from which the pages before and after go on; None where there is none."""
+
+    entries: tuple[Entry, ...]
+    older: int | None = None
+    newer: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditFilter:
+    """What to look for; None means "whatever". The range of time is half-open.
+
+    `record` is an id of a row of `table`, or a ticket's number.
+    """
+
+    table: str | None = None
+    record: str | None = None
+    user_id: int | None = None
+    action: str | None = None
+    change_set_id: int | None = None
+    request_id: str | None = None
+    start: datetime | None = None
+    before: datetime | None = None
+
+
+async def history(
+    session: AsyncSession, table: str, record_id: str, *, limit: int = 50, before_id: int | None = None
+) -> AuditPage:
+    """What happened to one record, newest first, and to the rows that link it with others, such as its tags.
+
+    `record_id` is its key as text. Two statements. Raises BadInput for more than 200 entries.
+    """
+    own = and_(AuditLog.table_name == table, AuditLog.record_id == record_id)
+    links = [
+        and_(AuditLog.table_name == name, AuditLog.record_id >= f"{record_id},", AuditLog.record_id < f"{record_id}-")
+        for name in link_tables(table)
+    ]
+    older = AuditLog.id < before_id if before_id is not None else literal(True)
+    each = [_newest(select(AuditLog.id).where(part, older), limit) for part in (own, *links)]
+    found = _newest(_rows().where(AuditLog.id.in_(union_all(*each))), limit)
+    rows = (await session.execute(found)).all()
+    entries = await _entries(session, rows[:limit], about=table)
+    return AuditPage(entries, older=rows[limit - 1].id if len(rows) > limit else None)
+
+
+async def search(
+    session: AsyncSession,
+    wanted: AuditFilter,
+    *,
+    limit: int = 50,
+    before_id: int | None = None,
+    after_id: int | None = None,
+) -> AuditPage:
+    """Entries that match, newest first: the newest of all, those older than `before_id`, or newer than `after_id`.
+
+    Two statements, whatever the length of the log. Raises BadInput for more than 200 entries, or for both ids.
+    """
+    if before_id is not None and after_id is not None:
+        raise BadInput("Give the id before which or after which to go on, not both.")
+    found = _rows().where(*_conditions(wanted))
+    if after_id is not None:
+        nearest = found.where(AuditLog.id > after_id).order_by(AuditLog.id).limit(_checked(limit) + 1)
+        rows = (await session.execute(nearest)).all()
+        page = rows[:limit][::-1]
+        more = len(rows) > limit
+        older, newer = after_id + 1 if not page else page[-1].id, page[0].id if more else None
+        return AuditPage(await _entries(session, page), older, newer)
+    if before_id is not None:
+        found = found.where(AuditLog.id < before_id)
+    rows = (await session.execute(_newest(found, limit))).all()
+    page = rows[:limit]
+    older = page[-1].id if len(rows) > limit else None
+    newer = (page[0].id if page else before_id - 1) if before_id is not None else None
+    return AuditPage(await _entries(session, page), older, newer)
+
+
+async def people(session: AsyncSession) -> dict[int, str]:
+    """The names of staff by id, in the order of the alphabet: those who can change something. At most 500."""
+    found = select(User.id, User.full_name).where(User.is_staff).order_by(func.lower(User.full_name), User.id)
+    return dict((await session.execute(found.limit(PEOPLE_LIMIT))).all())
+
+
+def audited_tables() -> dict[str, str]:
+    """The label of every audited table by its name, in the order of the alphabet."""
+    mapped = (mapper for mapper in Base.registry.mappers if issubclass(mapper.class_, Audited))
+    names = (mapper.class_.__tablename__ for mapper in mapped)
+    return dict(sorted(((name, table_label(name)) for name in names), key=lambda pair: pair[1]))
+
+
+def link_tables(table: str) -> list[str]:
+    """Audited tables whose rows link a record of this table, first, with another: a ticket's tags, a user's roles."""
+    keys = {name: list(Base.metadata.tables[name].primary_key) for name in audited_tables()}
+    return [name for name, (first, *others) in keys.items() if others and table in _targets(first)]
+
+
+def _targets(column: Column[Any]) -> set[str]:
+    return {key.column.table.name for key in column.foreign_keys}
+
+
+def _rows() -> Select[Any]:
+    log = [getattr(AuditLog, column.name) for column in AuditLog.__table__.columns]
+    return (
+        select(*log, User.full_name.label("user_name"), ChangeSet.action.label("change_action"), ChangeSet.door)
+        .outerjoin(User, User.id == AuditLog.user_id)
+        .outerjoin(ChangeSet, ChangeSet.id == AuditLog.change_set_id)
+    )
+
+
+def _newest(found: Select[Any], limit: int) -> Select[Any]:
+    """One more than the limit, to know whether there are older ones."""
+    return found.order_by(AuditLog.id.desc()).limit(_checked(limit) + 1)
+
+
+def _checked(limit: int) -> int:
+    if not 1 <= limit <= PAGE_LIMIT:
+        raise BadInput(f"A page has 1 to {PAGE_LIMIT} entries.")
+    return limit
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    simple = {
+        AuditLog.table_name: wanted.table,
+        AuditLog.user_id: wanted.user_id,
+        AuditLog.action: wanted.action,
+        AuditLog.change_set_id: wanted.change_set_id,
+    }
+    found: list[ColumnElement[bool]] = [column == value for column, value in simple.items() if value is not None]
+    if wanted.record is not None:
+        found.append(AuditLog.record_id == _record_id(wanted.record))
+    if wanted.request_id is not None:
+        asked = select(ChangeSet.id).where(ChangeSet.request_id == wanted.request_id)
+        found.append(AuditLog.change_set_id.in_(asked))
+    if wanted.start is not None:
+        found.append(AuditLog.created_at >= wanted.start)
+    if wanted.before is not None:
+        found.append(AuditLog.created_at < wanted.before)
+    return found
+
+
+def _record_id(text: str) -> ColumnElement[str]:
+    by_number = select(cast(Ticket.id, Text)).where(Ticket.ticket_number == text.upper()).scalar_subquery()
+    return func.coalesce(by_number, text)
+
+
+async def _entries(session: AsyncSession, rows: Sequence[Any], about: str | None = None) -> tuple[Entry, ...]:
+    """Rows as entries; in the history of one record (`about`), links show only what they link it with."""
+    names = await _names(session, all_references(rows))
+    return tuple(_entry(row, names, about) for row in rows)
+
+
+def _entry(row: Any, names: Names, about: str | None) -> Entry:
+    changes = row.changes
+    if about and row.table_name != about:
+        changes = {side: _linked(row.table_name, values) for side, values in changes.items()}
+    key = int(row.record_id) if row.record_id.isdecimal() else 0
+    return Entry(
+        id=row.id,
+        at=row.created_at,
+        table=row.table_name,
+        record_id=row.record_id,
+        record=names.get((row.table_name, key)) or row.record_id,
+        action=row.action,
+        user_id=row.user_id,
+        user_name=row.user_name,
+        actor_kind=row.actor_kind,
+        database_user=row.database_user,
+        change_set_id=row.change_set_id,
+        change_action=row.change_action,
+        door=row.door,
+        reason=row.reason,
+        request_id=row.request_id,
+        changes=field_changes(row.table_name, changes, names),
+    )
+
+
+def _linked(table: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Of a link's values, the keys of the other record."""
+    others = [key.name for key in list(Base.metadata.tables[table].primary_key)[1:]]
+    return {name: value for name, value in values.items() if name in others}
+
+
+async def _names(session: AsyncSession, wanted: Iterable[tuple[str, int]]) -> Names:
+    """How records are called, of all tables in one statement."""
+    ids: dict[str, list[int]] = {}
+    for table, key in wanted:
+        ids.setdefault(table, []).append(key)
+    parts = [part for table, keys in sorted(ids.items()) if (part := _named(table, keys)) is not None]
+    return {(row.table, row.id): row.name for row in await session.execute(union_all(*parts))} if parts else {}
+
+
+def _named(table: str, keys: Iterable[int]) -> Select[Any] | None:
+    """Id and name of rows of one table; None where rows have no name."""
+    mapper = mapper_of(table)
+    if mapper is None or not mapper.class_.lookup or not isinstance(mapper.primary_key[0].type, Integer):
+        return None
+    name, key = NAMED_BY.get(table) or getattr(mapper.class_, mapper.class_.lookup[0]), mapper.primary_key[0]
+    wanted = func.any(literal(sorted(keys), ARRAY(BigInteger)))
+    return select(literal(table).label("table"), key.label("id"), name.label("name")).where(key == wanted)

@@ -1,0 +1,203 @@
+"""Audit rows as people read them: fields by their labels, people and tags by their names, values in words."""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Boolean, Column, Enum, Table
+from sqlalchemy.orm import Mapper
+
+from admin_app.models import Base, Instant
+
+Kind = Literal["text", "long", "choice", "switch", "instant", "record", "secret"]
+
+SHOWN = 200
+"""Characters of a long text that are shown, beginning shortly before the first difference."""
+
+BEFORE = 40
+"""Characters that are shown before the first difference."""
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A part of a long text, and the length of the whole in characters; without `text` only the length is known."""
+
+    text: str
+    length: int
+
+
+Value = str | datetime | Excerpt | None
+"""What a field held, ready to be shown: an instant is still a datetime, because zones are the page's business."""
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field of a changed row: what it is called, what it held before and holds after."""
+
+    label: str
+    old: Value
+    new: Value
+    kind: Kind
+
+
+Names = Mapping[tuple[str, int], str]
+"""How records are called, by table and id."""
+
+
+def mapper_of(table: str) -> Mapper[Any] | None:
+    """What is mapped to a table of the core or of a loaded plugin; None for a table whose plugin is not there."""
+    return next((mapper for mapper in Base.registry.mappers if mapper.local_table.description == table), None)
+
+
+def references(table: str, changes: Mapping[str, Any]) -> set[tuple[str, int]]:
+    """The records that an audit row's values refer to, by table and id."""
+    found = set()
+    for name in fields(table, changes):
+        target = _target(_column(table, name))
+        values = (changes.get(side, {}).get(name) for side in ("old", "new"))
+        found |= {(target, value) for value in values if target and isinstance(value, int)}
+    return found
+
+
+def field_changes(table: str, changes: Mapping[str, Any], names: Names) -> tuple[FieldChange, ...]:
+    """The fields of an audit row, in the order of the table's columns."""
+    old, new = changes.get("old", {}), changes.get("new", {})
+    return tuple(_field_change(table, name, old.get(name), new.get(name), names) for name in fields(table, changes))
+
+
+def fields(table: str, changes: Mapping[str, Any]) -> list[str]:
+    """The columns that an audit row holds, in the order of the table, without the record's own id."""
+    held = {name for side in changes.values() for name in side}
+    order = [column.name for column in _columns(table)]
+    return [name for name in order if name in held and name != "id"] + sorted(held.difference(order))
+
+
+def table_label(table: str) -> str:
+    """`ticket_tags` → `Ticket tag`; a table whose plugin is not loaded keeps its name."""
+    mapper = mapper_of(table)
+    words = mapper.class_.__name__ if mapper else table
+    return humanized("".join(f" {letter.lower()}" if letter.isupper() else letter for letter in words))
+
+
+def humanized(name: str) -> str:
+    """`waiting_on_customer` → `Waiting on customer`."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _field_change(table: str, name: str, old: Any, new: Any, names: Names) -> FieldChange:
+    column = _column(table, name)
+    kind = _kind(column, old, new)
+    if kind == "long":
+        return FieldChange(_label(table, name), *_excerpts(old, new), kind)
+    return FieldChange(_label(table, name), _value(kind, column, old, names), _value(kind, column, new, names), kind)
+
+
+def _columns(table: str) -> Iterable[Column[Any]]:
+    found: Table | None = Base.metadata.tables.get(table)
+    return found.columns if found is not None else ()
+
+
+def _column(table: str, name: str) -> Column[Any] | None:
+    return next((column for column in _columns(table) if column.name == name), None)
+
+
+def _target(column: Column[Any] | None) -> str | None:
+    """The table whose id a column holds."""
+    keys = column.foreign_keys if column is not None else ()
+    return next((key.column.table.name for key in keys if key.column.name == "id"), None)
+
+
+def _label(table: str, name: str) -> str:
+    """How a field is called: as its relationship or its column says, else by its name."""
+    mapper, column = mapper_of(table), _column(table, name)
+    if mapper is None or column is None:
+        return humanized(name)
+    owners = [one for one in mapper.relationships if one.local_columns == {column} and not one.uselist]
+    given = [info["label"] for info in (*(owner.info for owner in owners), column.info) if "label" in info]
+    short = name.removeprefix("is_").removesuffix("_at").removesuffix("_bytes").removesuffix("_id")
+    return str(given[0]) if given else humanized(short)
+
+
+def _kind(column: Column[Any] | None, old: Any, new: Any) -> Kind:
+    if column is not None and column.info.get("audit") == "secret":
+        return "secret"
+    if _target(column):
+        return "record"
+    sample = new if old is None else old
+    if isinstance(sample, dict | list):
+        return "long" if _digest(sample) or len(_json(sample)) > SHOWN else "text"
+    if isinstance(sample, str) and max(len(str(old or "")), len(str(new or ""))) > SHOWN:
+        return "long"
+    types: dict[type, Kind] = {Boolean: "switch", Enum: "choice", Instant: "instant"}
+    stored = column.type if column is not None else None
+    return next((kind for known, kind in types.items() if isinstance(stored, known)), "text")
+
+
+def _value(kind: Kind, column: Column[Any] | None, value: Any, names: Names) -> Value:
+    if value is None:
+        return None
+    if kind == "record":
+        target = _target(column) or ""
+        return names.get((target, value)) or f"{table_label(target)} {value}"
+    if kind == "instant":
+        return _instant(str(value))
+    if kind == "switch":
+        return "yes" if value is True else "no"
+    if kind == "choice":
+        return humanized(str(value))
+    return value if isinstance(value, str) else _json(value)
+
+
+def _instant(text: str) -> Value:
+    """A time as PostgreSQL writes it into JSON; one that Python cannot hold (infinity) stays a text."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+def _excerpts(old: Any, new: Any) -> tuple[Value, Value]:
+    """Both texts from shortly before their first difference on."""
+    before, after = (value if isinstance(value, str) else _json(value) for value in (old, new))
+    start = 0 if old is None or new is None else _alike(before, after)
+    return _excerpt(old, start), _excerpt(new, start)
+
+
+def _alike(one: str, other: str) -> int:
+    """With how many same characters two texts begin."""
+    lengths = range(1, min(len(one), len(other)) + 1)
+    return bisect_left(lengths, True, key=lambda length: one[:length] != other[:length])
+
+
+def _digest(value: Any) -> bool:
+    """Whether a value is only the length and the hash of a long text."""
+    return isinstance(value, dict) and value.keys() == {"length", "sha256"}
+
+
+def _excerpt(value: Any, start: int) -> Value:
+    if value is None:
+        return None
+    if _digest(value):
+        return Excerpt("", int(value["length"]))
+    text = value if isinstance(value, str) else _json(value)
+    begin = max(0, start - BEFORE) if len(text) > SHOWN else 0
+    shown = text[begin : begin + SHOWN]
+    return Excerpt(("…" if begin else "") + shown + ("…" if begin + SHOWN < len(text) else ""), len(text))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def all_references(rows: Iterable[Any]) -> set[tuple[str, int]]:
+    """What all rows refer to, and the rows' own records, by table and id."""
+    found: set[tuple[str, int]] = set()
+    for row in rows:
+        found |= references(row.table_name, row.changes)
+        if row.record_id.isdecimal():
+            found.add((row.table_name, int(row.record_id)))
+    return found
