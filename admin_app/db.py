@@ -13,11 +13,12 @@ from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm.exc import StaleDataError
 
-from admin_app.errors import BackdeskError, BadInput, Conflict, NobodyActing, TooMany, Unavailable
+from admin_app.errors import BackdeskError, BadInput, ChangedMeanwhile, Conflict, NobodyActing, TooMany, Unavailable
 from admin_app.models import ActorKind, Door
 from admin_app.settings import APP_ROLE, Settings
-from admin_app.triggers import NOBODY_ACTING
+from admin_app.triggers import KEY_CHANGED, NOBODY_ACTING
 
 OPEN = text(
     """
@@ -37,10 +38,17 @@ FROM opened"""
 
 CLOSE = text(
     """
-UPDATE change_sets SET state = 'completed', changed = :changed, unchanged = :unchanged, failed = :failed,
-  skipped = cast(:skipped AS jsonb), finished_at = clock_timestamp()
-WHERE id = :id"""
+WITH closed AS (
+  UPDATE change_sets SET state = 'completed', changed = :changed, unchanged = :unchanged, failed = :failed,
+    skipped = cast(:skipped AS jsonb), finished_at = clock_timestamp()
+  WHERE id = :id
+  RETURNING id
 )
+SELECT set_config('app.change_set_id', '', true), set_config('app.user_id', '', true),
+  set_config('app.actor_kind', '', true), set_config('app.request_id', '', true), set_config('app.reason', '', true)
+FROM closed"""
+)
+"""Nobody acts any more afterwards, which matters where tests put many change sets into one transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +180,9 @@ class Database:
         try:
             async with session:
                 yield session
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
+        except StaleDataError as error:
+            raise ChangedMeanwhile from error
+        except (DBAPIError, PoolTimeoutError, ConnectionError) as error:
             raise translated(error) from error
 
     async def _begin(self, session: AsyncSession, *, read_only: bool = False, snapshot: bool = False) -> None:
@@ -182,7 +192,10 @@ class Database:
         options: dict[str, Any] = {"postgresql_readonly": True} if read_only else {}
         if snapshot:
             options["isolation_level"] = "REPEATABLE READ"
-        await session.connection(execution_options=options)
+        try:
+            await session.connection(execution_options=options)
+        except OSError as error:
+            raise Unavailable from error
 
 
 def _closing(counts: Counts) -> dict[str, Any]:
@@ -194,39 +207,46 @@ def _closing(counts: Counts) -> dict[str, Any]:
     }
 
 
-SENTENCES = {
-    "23505": "Another record already has this value, and it must be unique.",
-    "23503": "This refers to a record that does not exist, or other records still refer to this one.",
-    "23502": "A value that is needed is missing.",
-    "23514": "A value breaks a rule of the desk.",
-    "22001": "A text is longer than there is room for.",
-    "22003": "A number is larger than there is room for.",
-    "22021": "A text holds a character that cannot be stored.",
+_AGAIN = "Somebody else was changing the same records at the same moment. Please try again."
+
+ANSWERS: dict[str, tuple[type[BackdeskError], str | None]] = {
+    NOBODY_ACTING: (NobodyActing, None),
+    "25006": (NobodyActing, None),
+    KEY_CHANGED: (BadInput, "The id of a record cannot be changed."),
+    "23505": (Conflict, "Another record already has this value, and it must be unique."),
+    "23503": (Conflict, "This refers to a record that does not exist, or other records still refer to this one."),
+    "23502": (BadInput, "A value that is needed is missing."),
+    "23514": (BadInput, "A value breaks a rule of the desk."),
+    "22001": (BadInput, "A text is longer than there is room for."),
+    "22003": (BadInput, "A number is larger than there is room for."),
+    "22021": (BadInput, "A text holds a character that cannot be stored."),
+    "22": (BadInput, "A value has a form that cannot be stored."),
+    "40001": (Unavailable, _AGAIN),
+    "40P01": (Unavailable, _AGAIN),
+    "55P03": (Unavailable, _AGAIN),
+    "57014": (Unavailable, "The database took too long for this. Narrow it down and try again."),
+    "53300": (TooMany, "The database has no free connection. Please try again."),
+    "3D000": (Unavailable, "The database does not let Backdesk in. Check DATABASE_URL."),
+    "28": (Unavailable, "The database does not let Backdesk in. Check DATABASE_URL."),
+    "42P01": (Unavailable, "The database does not fit this version of Backdesk. Run `backdesk db upgrade`."),
+    "42703": (Unavailable, "The database does not fit this version of Backdesk. Run `backdesk db upgrade`."),
+    "08": (Unavailable, None),
+    "53": (Unavailable, None),
+    "57": (Unavailable, None),
 }
-"""By SQLSTATE, what a person is told; the constraint's own words stay in the log."""
+"""By SQLSTATE, or its class: our error, and what a person is told; the driver's own words stay in the log."""
 
 
-def translated(error: DBAPIError | PoolTimeoutError | OSError) -> BackdeskError:
+def translated(error: DBAPIError | PoolTimeoutError | ConnectionError) -> BackdeskError:
     """Our error for a driver's: its status and a sentence for a person, never the driver's text."""
     if isinstance(error, PoolTimeoutError):
         return Unavailable("The desk is busy: every database connection is in use. Please try again.")
     state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
-    constraint = _constraint(error)
-    if state == NOBODY_ACTING or state == "25006":
-        return NobodyActing()
-    if state == "57014":
-        return Unavailable("The database took too long for this. Narrow it down and try again.")
-    if state in {"40001", "40P01", "55P03"}:
-        return Unavailable("Somebody else was changing the same records at the same moment. Please try again.")
-    if state in {"23505", "23503"}:
-        return Conflict(_explained(state, constraint))
-    if state in SENTENCES:
-        return BadInput(_explained(state, constraint))
-    if state.startswith("22"):
-        return BadInput("A value has a form that cannot be stored.")
-    if isinstance(error, OSError | OperationalError | InterfaceError) or state[:2] in {"08", "57", "53"}:
-        return TooMany("The database has no free connection. Please try again.") if state == "53300" else Unavailable()
-    return BackdeskError()
+    if answer := ANSWERS.get(state) or ANSWERS.get(state[:2]):
+        kind, sentence = answer
+        return kind(EXPLAINED.get(_constraint(error), sentence))
+    lost = isinstance(error, ConnectionError | OperationalError | InterfaceError)
+    return Unavailable() if lost else BackdeskError()
 
 
 def _constraint(error: BaseException) -> str:
@@ -250,7 +270,3 @@ EXPLAINED = {
     "uq_change_sets_idempotency": "This was sent twice; it has been done once.",
 }
 """By constraint, what a person is told."""
-
-
-def _explained(state: str, constraint: str) -> str:
-    return EXPLAINED.get(constraint) or SENTENCES[state]
