@@ -1,0 +1,41 @@
+"""Where an entry of the audit log leads: to the record, to its change set, to more of the log."""
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from admin_app.plugin import Visit
+from admin_app.queries.audit import Entry
+
+RESOURCES = {
+    "attachments": "attachment",
+    "comments": "comment",
+    "tags": "tag",
+    "tickets": "ticket",
+    "users": "user",
+}
+"""Tables whose records have a page of their own, and what it is called in addresses."""
+
+
+def log(**filters: str | None) -> str:
+    """The page with the whole log, narrowed down; None leaves a filter out."""
+    return "/admin/page/audit_viewer/audit_log?" + urlencode({name: text for name, text in filters.items() if text})
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links for one viewer: only to what the viewer may see."""
+
+    visit: Visit
+
+    def record(self, entry: Entry) -> str | None:
+        """The page of the record that an entry is about; it may be gone by now."""
+        resource = RESOURCES.get(entry.table)
+        if resource is None or entry.action == "DELETE" or not self.visit.may(f"{resource}.view"):
+            return None
+        return f"/admin/{resource}/details/{quote(entry.record_id)}"
+
+    def change_set(self, entry: Entry) -> str | None:
+        """Everything that was changed together with an entry."""
+        if entry.change_set_id is None or not self.visit.may("change_set.view"):
+            return None
+        return f"/admin/change_set/details/{entry.change_set_id}"
