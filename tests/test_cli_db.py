@@ -115,16 +115,15 @@ def test_psql_opens_as_the_owner_and_passes_arguments_and_exit_code(backdesk: Ba
     assert subprocess.run([*command, "-c", "select nothing"], capture_output=True).returncode == 1
 
 
-def test_what_backdesk_refuses_is_a_sentence(
-    backdesk: Backdesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BACKDESK_DATA_DIR", str(tmp_path / "desk"))
-    monkeypatch.setenv("BACKDESK_PG_BINDIR", str(tmp_path))
-    refused = backdesk("start")
-    assert refused.exit_code == 1
-    assert refused.output.startswith(f"Error: BACKDESK_PG_BINDIR: {tmp_path} has no PostgreSQL 15 or later")
-    monkeypatch.setenv("BACKDESK_PORT", "many")
-    assert backdesk("status").output == "Error: BACKDESK_PORT: 'many' is not a whole number from 1 to 65,535\n"
+def test_what_backdesk_refuses_is_a_sentence(backdesk: Backdesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with folder_for_servers() as folder:
+        monkeypatch.setenv("BACKDESK_DATA_DIR", str(folder / "desk"))
+        monkeypatch.setenv("BACKDESK_PG_BINDIR", str(folder))
+        refused = backdesk("start")
+        assert refused.exit_code == 1
+        assert refused.output.startswith(f"Error: BACKDESK_PG_BINDIR: {folder} has no PostgreSQL 15 or later")
+        monkeypatch.setenv("BACKDESK_PORT", "many")
+        assert backdesk("status").output == "Error: BACKDESK_PORT: 'many' is not a whole number from 1 to 65,535\n"
 
 
 # An external one
