@@ -135,6 +135,8 @@ def filtered(model: type[Any], name: str, texts: Sequence[str], viewer: Viewer) 
     try:
         if not (words := words_of(texts)):
             raise ValueError("holds no value.")
+        if kind not in {"choice", "text"} and any(map(_empty, words)) and not optional(model, name):
+            raise ValueError(f"“{NONE}” cannot be, because every record has one.")
         match kind:
             case "record" | "records":
                 return _related(model, name, kind, words, viewer)
@@ -222,9 +224,6 @@ def _related(model: type[Any], name: str, kind: Kind, words: Sequence[Word], vie
     relation = relation_of(model, name)
     assert relation is not None  # noqa: S101  the caller has seen that it is one
     target = relation.mapper.class_
-    nothing = any(_empty(word) for word in words)
-    if nothing and not optional(model, name):
-        raise ValueError(f"“{NONE}” cannot be, because every record has one.")
     ids, names = [], []
     for word in words:
         if not word.quoted and word.text.isascii() and word.text.isdecimal():
@@ -236,7 +235,7 @@ def _related(model: type[Any], name: str, kind: Kind, words: Sequence[Word], vie
         elif not _empty(word):
             raise ValueError(f"“{word.text[:60]}” is not known.")
     found = _has(model, relation, ids, names) if ids or names else literal(False)
-    without = _has_none(model, relation) if nothing else literal(False)
+    without = _has_none(model, relation) if any(map(_empty, words)) else literal(False)
     return Filtered(name, kind, tuple(words), or_(found, without), target, tuple(ids), tuple(names))
 
 

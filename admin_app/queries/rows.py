@@ -145,7 +145,7 @@ def _order(query: ListQuery) -> list[ColumnElement[Any]]:
     model, name = query.listed.model, query.sort.removeprefix("-")
     relation = relation_of(model, name)
     column = by_key(model, name, -1) if relation else getattr(model, name)
-    if relation is None and isinstance(column.type, String) and name in model.lookup:
+    if isinstance(column.type, String) and (relation is not None or name in model.lookup):
         column = func.lower(column)
     if name == "id":
         return [model.id.desc() if query.sort.startswith("-") else model.id.asc()]

@@ -43,9 +43,12 @@ def _cell(value: Any) -> Any:
 
 def jsonl_text(names: Sequence[str], rows: Rows) -> str:
     """Rows for a program: one JSON object a line, times in ISO 8601."""
-    return "".join(
-        json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=str) + "\n" for row in rows
-    )
+    objects = (dict(zip(names, row, strict=True)) for row in rows)
+    return "".join(json.dumps(item, ensure_ascii=False, default=_plain) + "\n" for item in objects)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 async def csv_chunks(names: Sequence[str], batches: AsyncIterator[Rows]) -> AsyncIterator[str]:

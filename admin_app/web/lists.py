@@ -138,11 +138,11 @@ async def export(request: Request, resource: Resource) -> Response:
     if count > limit:
         raise BadRequest(f"This list has more than {limit:,} rows, the most that one file may have. Please narrow it.")
     names, unknown = _export_names(request, resource)
-    batches = _batches(desk.database, query, names, unknown, limit)
-    first: Rows = await anext(batches, [])
     parameters = {"format": kind, "query": dict(query.pairs()), "rows": count, "columns": names}
     async with desk.database.transaction(acting(request), f"{resource.name}.export", parameters=parameters):
         pass
+    batches = _batches(desk.database, query, names, unknown, limit)
+    first: Rows = await anext(batches, [])
     write, media_type = FORMATS[kind]
     filename = f"{resource.name}-{datetime.now(zone_of(request)):%Y-%m-%d}.{kind}"
     return StreamingResponse(
