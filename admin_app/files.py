@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import secrets
-import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -76,7 +75,6 @@ MARKUP = re.compile(
 """How a web page begins, or a picture that can hold scripts."""
 
 TEXT_MARKS = (b"\xff\xfe", b"\xfe\xff")
-INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 Read = Callable[[int], Awaitable[bytes]]
 
@@ -150,13 +148,6 @@ def _settle(number: int, flush: Callable[[], None]) -> None:
     """Make sure that the bytes are on the disk before anything refers to them."""
     flush()
     os.fsync(number)
-
-
-def cleaned(name: str) -> str:
-    """A file's name without folders and without characters that deceive, at most 255 characters with its ending."""
-    text = INVISIBLE.sub("", unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])).strip(" .")
-    ending = PurePosixPath(text).suffix
-    return text if 0 < len(text) <= 255 else f"{text[: 255 - len(ending)]}{ending}" if text else "file"
 
 
 def accepted(name: str, head: bytes) -> str:

@@ -1,6 +1,9 @@
-"""Attachments: those of a ticket, one by its id, and adding to a ticket."""
+"""Attachments: those of a ticket, adding to a ticket, and what a file may be called."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,3 +36,14 @@ async def add(session: AsyncSession, ticket_id: int, files: Sequence[Attachment]
         attachment.ticket_id = ticket_id
     session.add_all(files)
     await session.flush()
+
+
+INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+NAME_LENGTH = 255
+
+
+def cleaned(name: str) -> str:
+    """A file's name without folders and without characters that deceive, at most 255 characters with its ending."""
+    text = INVISIBLE.sub("", unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])).strip(" .")
+    ending = PurePosixPath(text).suffix[:20]
+    return (text if len(text) <= NAME_LENGTH else f"{text[: NAME_LENGTH - len(ending)]}{ending}") or "file"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy import select
@@ -25,6 +26,7 @@ from admin_app.models import (
 )
 from admin_app.models.comment import EDIT_MINUTES
 from admin_app.queries import comments, tickets, users
+from admin_app.queries.attachments import cleaned
 from admin_app.queries.changes import Chosen, Outcome
 from admin_app.queries.records import Draft, write
 from admin_app.queries.users import Actor, allows
@@ -157,6 +159,11 @@ async def _write_comment(draft: Draft) -> Comment:
 
 
 async def _check_attachment(draft: Draft) -> Problems:
+    if name := draft.values.get("filename"):
+        draft.values["filename"] = cleaned(name)
+        ending = PurePosixPath(draft.record.filename).suffix
+        if PurePosixPath(draft.values["filename"]).suffix.lower() != ending.lower():
+            return {"filename": f"A file keeps its ending, {ending or 'none'}: it says what the file is."}
     if draft.values.get("is_internal") is False and not draft.actor.may("comment.public"):
         return {"is_internal": NO_ANSWERS}
     return {}

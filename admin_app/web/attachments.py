@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from admin_app.errors import BadInput, Conflict, Forbidden, NotFound
-from admin_app.files import TYPES, Files, cleaned
+from admin_app.files import TYPES, Files
 from admin_app.models import Attachment, ScanStatus, Ticket
 from admin_app.plugin import Resource
 from admin_app.queries import attachments, records
+from admin_app.queries.attachments import cleaned
 from admin_app.web.context import Notice, acting, actor_of, desk_of, form_of, path, redirect, request_id
 from admin_app.web.records import key_of, show
 
@@ -60,18 +61,21 @@ async def download(request: Request, resource: Resource) -> Response:
 
 async def upload(request: Request, resource: Resource, templates: Jinja2Templates) -> Response:
     """Attach one or more files to a ticket, internal unless they are shared with the customer on purpose."""
-    key, form = key_of(request.path_params["id"]), await form_of(request)
+    key = key_of(request.path_params["id"])
     if resource.model is not Ticket:
         raise NotFound
+    form = await form_of(request)
     shared = form.get("shared") == "1"
-    for permission in ("ticket.view", "attachment.create", *(("comment.public",) if shared else ())):
-        _require(request, permission)
     try:
+        for permission in ("ticket.view", "attachment.create", *(("comment.public",) if shared else ())):
+            _require(request, permission)
         sent = _sent(form)
         await _attach(request, key, sent, is_internal=not shared)
     except (BadInput, Conflict) as error:
         problems = {"upload": error.message}
         return await show(request, resource, key, templates, problems=problems, status=error.status)
+    finally:
+        await form.close()
     said = f"“{cleaned(sent[0].filename or '')}” is attached." if len(sent) == 1 else f"{len(sent)} files are attached."
     return redirect(request, f"{path(resource.name, 'details', key)}#files", Notice(said))
 

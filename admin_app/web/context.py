@@ -168,12 +168,21 @@ async def form_of(request: Request) -> FormData:
         raise BadRequest(f"The form could not be read: {error.detail}") from error
     given = form.get(TOKEN_FIELD) or request.headers.get("x-csrf-token") or ""
     try:
-        holder = desk_of(request).form_signer.loads(str(given), max_age=TOKEN_SECONDS)
+        _check_token(request, str(given))
+    except CrossSite:
+        await form.close()
+        raise
+    return form
+
+
+def _check_token(request: Request, given: str) -> None:
+    """Raise CrossSite for a token that is not ours, too old, or somebody else's."""
+    try:
+        holder = desk_of(request).form_signer.loads(given, max_age=TOKEN_SECONDS)
     except BadData as error:
         raise CrossSite from error
     if not secrets.compare_digest(str(holder), _holder(request)):
         raise CrossSite
-    return form
 
 
 def text_fields(form: FormData) -> dict[str, str]:

@@ -38,9 +38,10 @@ class Fact:
 
 
 def facts(request: Request, resource: Resource, record: Any) -> list[Fact]:
-    """Everything that the resource shows of a record, in its order."""
+    """Everything that the resource shows of a record, in its order; what is empty only where a form could fill it."""
     names = [name for name in resource.details if not (isinstance(record, SoftDelete) and name in BANNER)]
-    return [_fact(request, resource, record, name) for name in names]
+    known = [_fact(request, resource, record, name) for name in names]
+    return [fact for fact in known if fact.kind != "none" or fact.name in resource.form or not resource.form]
 
 
 def _fact(request: Request, resource: Resource, record: Any, name: str) -> Fact:
@@ -51,9 +52,9 @@ def _fact(request: Request, resource: Resource, record: Any, name: str) -> Fact:
 def _shown(request: Request, record: Any, name: str, value: Any) -> tuple[str, Any]:
     if isinstance(record, AuditLog) and name == "record_id":
         return "links", [_subject(request, record)]
+    if value is None or value in ("", [], {}):
+        return "none", None
     match value:
-        case None | "" | [] | {}:
-            return "none", None
         case bool():
             return "switch", value
         case datetime():

@@ -337,10 +337,11 @@ async def _conflict(
 
 async def comment(request: Request, resource: Resource, templates: Jinja2Templates) -> Response:
     """Add a comment to a ticket: an internal note, unless the button that answers the customer was pressed."""
-    key, actor, fields = key_of(request.path_params["id"]), actor_of(request), text_fields(await form_of(request))
-    public = fields.get("send") == "public"
+    key, actor = key_of(request.path_params["id"]), actor_of(request)
     if resource.model is not Ticket:
         raise NotFound
+    fields = text_fields(await form_of(request))
+    public = fields.get("send") == "public"
     for permission in ("ticket.view", "comment.create", *(("comment.public",) if public else ())):
         if not actor.may(permission):
             raise Forbidden(f"You may not do this. It needs the permission {permission}.")
