@@ -141,6 +141,13 @@
           return message(this.trouble || "Nothing found.");
         },
       },
+      onInitialize() {
+        // The label and its companions move to what is seen; the select behind it keeps only the value.
+        for (const name of ["aria-describedby", "aria-invalid"]) {
+          if (select.hasAttribute(name)) this.control_input.setAttribute(name, select.getAttribute(name));
+        }
+        select.setAttribute("aria-hidden", "true");
+      },
     });
   }
 
