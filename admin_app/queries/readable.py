@@ -15,10 +15,10 @@ from admin_app.models import Base, Instant
 Kind = Literal["text", "long", "choice", "switch", "instant", "record", "secret"]
 
 SHOWN = 200
-"""Characters of a long text that are shown, beginning shortly before the first difference."""
+"""Characters of a long text that are shown, round what differs."""
 
-BEFORE = 40
-"""Characters that are shown before the first difference."""
+AROUND = 40
+"""Characters that are shown before the first difference, and after the last."""
 
 
 @dataclass(frozen=True)
@@ -161,10 +161,13 @@ def _instant(text: str) -> Value:
 
 
 def _excerpts(old: Any, new: Any) -> tuple[Value, Value]:
-    """Both texts from shortly before their first difference on."""
+    """Both texts where they differ; one alone from its beginning."""
+    if old is None or new is None:
+        return _excerpt(old, 0, 0), _excerpt(new, 0, 0)
     before, after = (value if isinstance(value, str) else _json(value) for value in (old, new))
-    start = 0 if old is None or new is None else _alike(before, after)
-    return _excerpt(old, start), _excerpt(new, start)
+    head = _alike(before, after)
+    tail = _alike(before[head:][::-1], after[head:][::-1])
+    return _excerpt(before, head, tail), _excerpt(after, head, tail)
 
 
 def _alike(one: str, other: str) -> int:
@@ -173,20 +176,21 @@ def _alike(one: str, other: str) -> int:
     return bisect_left(lengths, True, key=lambda length: one[:length] != other[:length])
 
 
-def _digest(value: Any) -> bool:
-    """Whether a value is only the length and the hash of a long text."""
-    return isinstance(value, dict) and value.keys() == {"length", "sha256"}
-
-
-def _excerpt(value: Any, start: int) -> Value:
+def _excerpt(value: Any, head: int, tail: int) -> Value:
+    """A text without what it has in common with another at both ends, but for a few characters around."""
     if value is None:
         return None
     if _digest(value):
         return Excerpt("", int(value["length"]))
     text = value if isinstance(value, str) else _json(value)
-    begin = max(0, start - BEFORE) if len(text) > SHOWN else 0
-    shown = text[begin : begin + SHOWN]
-    return Excerpt(("…" if begin else "") + shown + ("…" if begin + SHOWN < len(text) else ""), len(text))
+    begin = max(0, head - AROUND)
+    end = min(len(text), begin + SHOWN, len(text) - tail + AROUND)
+    return Excerpt("…" * (begin > 0) + text[begin:end] + "…" * (end < len(text)), len(text))
+
+
+def _digest(value: Any) -> bool:
+    """Whether a value is only the length and the hash of a long text."""
+    return isinstance(value, dict) and value.keys() == {"length", "sha256"}
 
 
 def _json(value: Any) -> str:

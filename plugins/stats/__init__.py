@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from admin_app.plugin import Plugin, Visit
 from admin_app.queries.stats import ticket_statistics
 from plugins.stats.asked import PRESETS, Asked, zones
-from plugins.stats.charts import line_chart
+from plugins.stats.charts import NARROW, WIDE, line_chart
 from plugins.stats.shown import Shown
 
 plugin = Plugin(__name__)
@@ -25,5 +25,6 @@ async def statistics(session: AsyncSession, visit: Visit) -> dict[str, Any]:
         "zones": zones(),
         "found": found,
         "shown": Shown(found, visit),
-        "chart": line_chart(asked.period.days, series),
+        "wide": line_chart(asked.period.days, series, WIDE),
+        "narrow": line_chart(asked.period.days, series, NARROW),
     }

@@ -5,18 +5,29 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import count
 
-WIDTH, HEIGHT = 680, 240
-LEFT, RIGHT, TOP, BOTTOM = 44, 664, 10, 212
-"""Where the lines are drawn; the rest is for the axes' labels."""
-
 STEPS = 5
 """Grid lines above zero, at most."""
 
-LABELS = 6
-"""Days that are named below the chart, at most."""
-
 DOTTED = 40
 """Up to so many days each has a dot of its own."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The size of a drawing, where its lines are drawn, and how many days may be named below them."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    labels: int
+
+
+WIDE = Frame(width=920, height=260, left=44, right=908, top=10, bottom=230, labels=6)
+NARROW = Frame(width=320, height=220, left=36, right=312, top=10, bottom=190, labels=4)
+"""For telephones: letters keep their size where the drawing is as wide as its units say."""
 
 
 @dataclass(frozen=True)
@@ -62,34 +73,31 @@ class Chart:
     days: tuple[Tick, ...]
     lines: tuple[Line, ...]
     slots: tuple[Slot, ...]
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = LEFT
-    right: int = RIGHT
-    top: int = TOP
-    bottom: int = BOTTOM
+    frame: Frame
 
 
-def line_chart(days: Sequence[date], series: Mapping[str, Sequence[int]]) -> Chart:
+def line_chart(days: Sequence[date], series: Mapping[str, Sequence[int]], frame: Frame) -> Chart:
     """Draw one line for each series, which has a value for every day."""
-    top = _top(max((value for values in series.values() for value in values), default=0))
-    width = (RIGHT - LEFT) / len(days)
-    places = [LEFT + width * (number + 0.5) for number in range(len(days))]
+    scale = _scale(max((value for values in series.values() for value in values), default=0))
+    width = (frame.right - frame.left) / len(days)
+    places = [frame.left + width * (number + 0.5) for number in range(len(days))]
 
     def height(value: int) -> float:
-        return BOTTOM - (BOTTOM - TOP) * value / top.end
+        return round(frame.bottom - (frame.bottom - frame.top) * value / scale.end, 1)
 
+    def dots(values: Sequence[int]) -> list[Dot]:
+        return [Dot(round(x, 1), height(value)) for x, value in zip(places, values, strict=True)]
+
+    named = range(0, len(days), -(-len(days) // frame.labels))
     return Chart(
-        values=tuple(Tick(round(height(value), 1), f"{value:,}") for value in range(0, top.end + 1, top.step)),
-        days=tuple(Tick(round(places[number], 1), day_label(days[number])) for number in _labelled(len(days))),
-        lines=tuple(
-            _line(label, [Dot(round(x, 1), round(height(value), 1)) for x, value in zip(places, values, strict=True)])
-            for label, values in series.items()
-        ),
+        values=tuple(Tick(height(value), f"{value:,}") for value in range(0, scale.end + 1, scale.step)),
+        days=tuple(Tick(round(places[number], 1), day_label(days[number])) for number in named),
+        lines=tuple(_line(label, dots(values), frame.bottom) for label, values in series.items()),
         slots=tuple(
             Slot(round(x - width / 2, 1), round(width, 1), _title(day, {name: series[name][number] for name in series}))
             for number, (day, x) in enumerate(zip(days, places, strict=True))
         ),
+        frame=frame,
     )
 
 
@@ -104,7 +112,7 @@ class _Scale:
     step: int
 
 
-def _top(highest: int) -> _Scale:
+def _scale(highest: int) -> _Scale:
     """A round step, 1, 2 or 5 times a power of ten, of which at most five reach the highest value."""
     step = next(step for step in _round_steps() if step * STEPS >= highest)
     return _Scale(max(step, -(-highest // step) * step), step)
@@ -114,13 +122,9 @@ def _round_steps() -> Iterator[int]:
     return (digit * 10**power for power in count() for digit in (1, 2, 5))
 
 
-def _labelled(number_of_days: int) -> range:
-    return range(0, number_of_days, -(-number_of_days // LABELS))
-
-
-def _line(label: str, dots: Sequence[Dot]) -> Line:
+def _line(label: str, dots: Sequence[Dot], floor: int) -> Line:
     points = " ".join(f"{dot.x},{dot.y}" for dot in dots)
-    area = f"{dots[0].x},{BOTTOM} {points} {dots[-1].x},{BOTTOM}"
+    area = f"{dots[0].x},{floor} {points} {dots[-1].x},{floor}"
     return Line(label, points, area, tuple(dots) if len(dots) <= DOTTED else ())
 
 

@@ -35,10 +35,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Times:
-    """How long something took, in words, with what it is measured over."""
+    """How long something took, in words, and over how many tickets."""
 
     label: str
-    meaning: str
     n: int
     median: str
     p90: str
@@ -77,15 +76,19 @@ class Shown:
     found: TicketStatistics
     visit: Visit
 
-    def tiles(self) -> Iterator[Tile]:
-        """What is to do now, then what happened in the period."""
-        found, backlog = self.found, self.found.backlog
+    def present(self) -> Iterator[Tile]:
+        """What is to do now."""
+        backlog = self.found.backlog
         yield Tile("Open now", number(backlog.total), "not resolved or closed", self._linked(links.unresolved()))
         unassigned = self._linked(links.unresolved(assignee="none"))
         yield Tile("Unassigned", number(backlog.unassigned), "of those open now", unassigned)
         yield Tile(
             "Overdue", number(backlog.overdue), "their time has passed", self._linked(links.tickets(overdue="yes"))
         )
+
+    def over_the_period(self) -> Iterator[Tile]:
+        """What happened on the days of the period, and how long it took."""
+        found = self.found
         unanswered = f"{number(found.unanswered)} not answered yet"
         yield Tile("Created", number(found.created), unanswered, self._created(range(len(found.days))))
         yield Tile("Resolved", number(found.resolved), "each ticket once")
@@ -94,15 +97,22 @@ class Shown:
         rate = share(found.reopen_rate) if found.resolved >= ENOUGH else TOO_FEW
         yield Tile("Reopened", rate, f"{number(found.reopened)} for {number(found.resolved)} resolved")
 
+    @property
+    def period(self) -> str:
+        """The days: `23 Oct to 21 Nov 2026`."""
+        first, last = self.found.days[0].day, self.found.days[-1].day
+        year = f" {first.year}" if first.year != last.year else ""
+        if first == last:
+            return f"{day_label(last)} {last.year}"
+        return f"{day_label(first)}{year} to {day_label(last)} {last.year}"
+
     def times(self) -> list[Times]:
         """The three durations."""
         found = self.found
         return [
-            _times("First response", "from creation to the first public answer of staff", found.first_response),
-            _times("First resolution", "from creation to the first resolution", found.first_resolution),
-            _times(
-                "Full resolution", "from creation to the resolution that held", found.full_resolution, self._resolved()
-            ),
+            _times("First response", found.first_response),
+            _times("First resolution", found.first_resolution),
+            _times("Full resolution", found.full_resolution, self._resolved()),
         ]
 
     def statuses(self) -> list[Row]:
@@ -174,11 +184,11 @@ class Shown:
         return self._linked(links.tickets(resolved=self._within(range(len(self.found.days))), source=sources))
 
 
-def _times(label: str, meaning: str, spread: Spread, href: str | None = None) -> Times:
+def _times(label: str, spread: Spread, href: str | None = None) -> Times:
     median, p90, mean = (
         duration(value) if spread.enough else TOO_FEW for value in (spread.median, spread.p90, spread.mean)
     )
-    return Times(label, meaning, spread.n, median, p90, mean, href)
+    return Times(label, spread.n, median, p90, mean, href)
 
 
 def _median(spread: Spread) -> str:

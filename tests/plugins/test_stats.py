@@ -11,7 +11,7 @@ import pytest
 from admin_app.db import Database
 from admin_app.models import TicketPriority, TicketSource, TicketStatus
 from admin_app.testing import Browser, Make, Statements
-from plugins.stats.charts import BOTTOM, LEFT, RIGHT, TOP, line_chart
+from plugins.stats.charts import NARROW, WIDE, Frame, line_chart
 from plugins.stats.words import duration, share
 from tests.queries.telling import CLOSED, OPEN, RESOLVED, Move, Told, at, tell
 
@@ -95,11 +95,12 @@ async def test_names_are_escaped_and_there_is_neither_style_nor_script_in_the_pa
 async def test_the_chart_says_in_words_and_in_a_table_what_it_draws(client: Browser, desk: None) -> None:
     html = (await client.get(f"{PAGE}?{urlencode(SPRING)}")).text
     figure = html.partition("<figure")[2].partition("</figure>")[0]
-    assert 'role="img" aria-labelledby="by-day-title by-day-summary"' in figure
-    assert "6 tickets were created, most on 28 Mar with 3; 4 were resolved, most on 30 Mar with 3." in figure
+    for kind in ("only-wide", "only-phone"):
+        assert f'role="img" aria-labelledby="{kind}-title {kind}-summary"' in figure
+    assert figure.count("6 tickets were created, most on 28 Mar with 3; 4 were resolved, most on 30 Mar with 3.") == 2
     rows = re.findall(r'<time datetime="([^"]+)">.*?</tr>', figure, re.DOTALL)
     assert rows == ["2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31"]
-    assert figure.count("<polyline") == 2
+    assert figure.count("<polyline") == 4
 
 
 @pytest.mark.parametrize("preset", ["7d", "30d", "90d", "this_month", "last_month"])
@@ -168,13 +169,14 @@ async def test_the_page_takes_at_most_eight_statements_of_its_own(
 # ── the drawing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_chart_stays_inside_its_frame_and_its_labels_apart() -> None:
+@pytest.mark.parametrize("frame", [WIDE, NARROW])
+def test_a_chart_stays_inside_its_frame_and_its_labels_apart(frame: Frame) -> None:
     days = [date(2026, 1, 1) + timedelta(days=number) for number in range(1_100)]
-    chart = line_chart(days, {"Created": list(range(1_100)), "Resolved": [0] * 1_100})
+    chart = line_chart(days, {"Created": list(range(1_100)), "Resolved": [0] * 1_100}, frame)
     spots = [tuple(map(float, point.split(","))) for line in chart.lines for point in line.points.split()]
-    assert all(LEFT <= x <= RIGHT and TOP <= y <= BOTTOM for x, y in spots)
+    assert all(frame.left <= x <= frame.right and frame.top <= y <= frame.bottom for x, y in spots)
     assert [tick.label for tick in chart.values] == ["0", "500", "1,000", "1,500"]
-    assert len(chart.days) == 6
+    assert len(chart.days) == frame.labels
     assert not chart.lines[0].dots
 
 
@@ -183,14 +185,14 @@ def test_a_chart_stays_inside_its_frame_and_its_labels_apart() -> None:
     [(0, ["0", "1"]), (1, ["0", "1"]), (5, ["0", "1", "2", "3", "4", "5"]), (7, ["0", "2", "4", "6", "8"])],
 )
 def test_grid_lines_are_whole_and_round(highest: int, labels: list[str]) -> None:
-    chart = line_chart([date(2026, 1, 1)], {"Created": [highest]})
+    chart = line_chart([date(2026, 1, 1)], {"Created": [highest]}, WIDE)
     assert [tick.label for tick in chart.values] == labels
-    assert chart.values[0].at == BOTTOM
-    assert chart.values[-1].at == TOP
+    assert chart.values[0].at == WIDE.bottom
+    assert chart.values[-1].at == WIDE.top
 
 
 def test_a_day_says_its_numbers_when_one_points_at_it() -> None:
-    chart = line_chart([date(2026, 3, 29)], {"Created": [1200], "Resolved": [0]})
+    chart = line_chart([date(2026, 3, 29)], {"Created": [1200], "Resolved": [0]}, WIDE)
     assert chart.slots[0].title == "29 Mar 2026: 1,200 created, 0 resolved"
 
 

@@ -112,7 +112,7 @@ async def test_a_secret_says_only_that_it_changed(database: Database, make: Make
     assert "argon2-of-it" not in repr(await search(database))
 
 
-async def test_long_texts_show_where_they_begin_to_differ_and_how_long_they_are(database: Database, make: Make) -> None:
+async def test_long_texts_show_where_they_differ_and_how_long_they_are(database: Database, make: Make) -> None:
     before = "The printer on floor 3 is out of toner. " * 50
     after = before[:1000] + "PAPER" + before[1000:]
     ticket = await make.ticket(description=before)
@@ -125,8 +125,17 @@ async def test_long_texts_show_where_they_begin_to_differ_and_how_long_they_are(
     assert isinstance(description.old, Excerpt)
     assert isinstance(description.new, Excerpt)
     assert (description.old.length, description.new.length) == (2000, 2005)
-    assert description.new.text == f"…{after[960:1160]}…"
-    assert description.old.text == f"…{before[960:1160]}…"
+    assert description.new.text == f"…{before[960:1000]}PAPER{before[1000:1040]}…"
+    assert description.old.text == f"…{before[960:1040]}…"
+
+
+async def test_a_long_difference_is_cut_to_200_characters(database: Database, make: Make) -> None:
+    ticket = await make.ticket(description="Short.")
+    async with database.transaction(Acting.system(), "ticket.edit") as change:
+        longer = update(Ticket).where(Ticket.id == ticket.id).values(description="Sh" + "x" * 5000)
+        await change.session.execute(longer)
+    [description] = (await history(database, "tickets", ticket.id)).entries[0].changes
+    assert (description.old, description.new) == (Excerpt("Short.", 6), Excerpt("Sh" + "x" * 198 + "…", 5002))
 
 
 async def test_a_short_text_is_shown_whole(database: Database, make: Make) -> None:
