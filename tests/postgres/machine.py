@@ -1,12 +1,12 @@
 """What these tests know of the machine: its programs, its users, its processes."""
 
+import inspect
 import json
 import os
 import pwd
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import textwrap
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import sqlalchemy
 from sqlalchemy.engine import URL
 
 import admin_app
@@ -44,7 +45,7 @@ class Someone:
     user: pwd.struct_passwd | None = None
 
     def begin(self, code: str, *args: object) -> subprocess.Popen[str]:
-        places = [str(Path(admin_app.__file__).parents[1]), sysconfig.get_paths()["purelib"]]
+        places = [str(Path(inspect.getfile(package)).parents[1]) for package in (admin_app, sqlalchemy)]
         return subprocess.Popen(
             [self.interpreter, "-c", textwrap.dedent(code), *map(str, args)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(places), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -97,11 +98,13 @@ def folder_for_servers() -> Iterator[Path]:
     """A folder that everybody may enter; its servers are stopped in the end."""
     folder = Path(tempfile.mkdtemp(prefix="backdesk-test-")).resolve()
     folder.chmod(0o755)
-    yield folder
-    for recorded in folder.rglob("programs"):
-        if (recorded.parent / "data" / "PG_VERSION").exists():
-            LocalServer(recorded.parent).stop()
-    shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        for recorded in folder.rglob("programs"):
+            if (recorded.parent / "data" / "PG_VERSION").exists():
+                LocalServer(recorded.parent).stop()
+        shutil.rmtree(folder)
 
 
 def home_of(someone: Someone, folder: Path) -> Path:
