@@ -3,34 +3,43 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, case, cast, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, case, cast, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.models import SoftDelete
 from admin_app.queries.rows import lean
 
 LIMIT = 20
+"""Records that a picker offers at once."""
 
 
 async def rows(
-    session: AsyncSession, model: type[Any], text: str, *, only: ColumnElement[bool] | None = None, limit: int = LIMIT
+    session: AsyncSession,
+    model: type[Any],
+    text: str,
+    *,
+    only: ColumnElement[bool] | None = None,
+    first: ColumnElement[bool] | None = None,
 ) -> Sequence[Any]:
-    """At most `limit` records whose lookup columns hold `text` in any case, or whose id it is.
+    """At most 20 records whose lookup columns hold `text` in any case, or whose id it is.
 
-    First those that are exactly so called, then those that begin so; inactive ones and longer names come later. Without
-    a text the newest, by name. The trash is left out, and what does not fulfil `only`.
+    Those exactly so called come before those that begin so, and these before others; without a text the newest, by
+    name. What fulfils `first` goes ahead, inactive ones go last. The trash is left out, and what is not `only` wanted.
     """
-    found = select(model).options(*lean(model)).limit(limit)
+    preferred = first if first is not None else false()
+    found = select(model, preferred).options(*lean(model)).limit(LIMIT)
     if only is not None:
         found = found.where(only)
     if issubclass(model, SoftDelete):
         found = found.where(model.deleted_at.is_(None))
-    active = [model.is_active.desc()] if hasattr(model, "is_active") else []
-    if not text:
-        newest = (await session.scalars(found.order_by(*active, model.id.desc()))).all()
-        return sorted(newest, key=lambda row: (not getattr(row, "is_active", True), row.label.casefold()))
-    ranked = found.where(_holds(model, text)).order_by(*active, _rank(model, text), *_names(model)[-1:], model.id)
-    return (await session.scalars(ranked)).all()
+    ahead = [first.desc()] if first is not None else []
+    ahead += [model.is_active.desc()] if hasattr(model, "is_active") else []
+    if text:
+        ranked = found.where(_holds(model, text)).order_by(*ahead, _rank(model, text), *_names(model)[-1:], model.id)
+        return (await session.scalars(ranked)).all()
+    newest = (await session.execute(found.order_by(*ahead, model.id.desc()))).all()
+    newest = sorted(newest, key=lambda row: (not row[1], not getattr(row[0], "is_active", True), row[0].label.lower()))
+    return [row[0] for row in newest]
 
 
 def _names(model: type[Any]) -> list[Any]:

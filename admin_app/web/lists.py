@@ -15,7 +15,7 @@ from admin_app.errors import BadRequest, NotFound
 from admin_app.plugin import Action, Resource, Where
 from admin_app.queries import rows
 from admin_app.queries.filters import relation_of
-from admin_app.queries.listing import DEEPEST, SIZES, ListQuery, canonical
+from admin_app.queries.listing import DEEPEST, SIZES, ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.web import cells, panel
 from admin_app.web.context import acting, actor_of, desk_of, path, record_path, render, zone_of
@@ -43,8 +43,8 @@ class Reader:
 async def page(request: Request, resource: Resource, templates: Jinja2Templates) -> Response:
     """One page of a list; an address with empty or split parameters, as forms send them, leads to its short form."""
     query = _query(request, resource)
-    if (short := _shorter(request, resource)) is not None:
-        return RedirectResponse(short, status_code=302)
+    if _long(request):
+        return RedirectResponse(_with(path(resource.name, "list"), query.pairs()), status_code=302)
     async with desk_of(request).database.read() as session:
         found = await rows.page_of(session, query, cells.shown_names(resource, query))
         count = await rows.count_of(session, query)
@@ -80,13 +80,10 @@ def _query(request: Request, resource: Resource) -> ListQuery:
     return ListQuery.parse(resource, request.query_params.multi_items(), viewer)
 
 
-def _shorter(request: Request, resource: Resource) -> str | None:
-    """The address without what a form sends in vain; None when it is short already."""
+def _long(request: Request) -> bool:
+    """Whether the address holds what a form sends in vain, or a period in two parts."""
     given = request.query_params.multi_items()
-    texts = canonical(resource, given)
-    if all(value.strip() for _, value in given) and not any(name.endswith(("_from", "_to")) for name, _ in given):
-        return None
-    return _with(path(resource.name, "list"), [(name, ",".join(values)) for name, values in texts.items()])
+    return any(not value.strip() or name.endswith(("_from", "_to")) for name, value in given)
 
 
 def _with(base: str, pairs: Sequence[tuple[str, str]]) -> str:

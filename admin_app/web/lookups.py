@@ -21,10 +21,11 @@ LONGEST = 200
 
 @dataclass(frozen=True)
 class Picker:
-    """What one picker offers: a model's rows, or `only` some of them, and values that are no row."""
+    """What one picker offers: a model's rows, or `only` some of them, some `first`, and values that are no row."""
 
     model: type[Base]
     only: ColumnElement[bool] | None = None
+    first: ColumnElement[bool] | None = None
     besides: tuple[tuple[str, str], ...] = ()
 
 
@@ -42,7 +43,7 @@ async def answer(request: Request, resource: Resource) -> JSONResponse:
     if "\x00" in text or len(text) > LONGEST:
         raise BadRequest(f"q: takes at most {LONGEST} characters, and no NUL.")
     async with desk_of(request).database.read() as session:
-        rows = await lookup.rows(session, picker.model, text, only=picker.only)
+        rows = await lookup.rows(session, picker.model, text, only=picker.only, first=picker.first)
     besides = [{"id": value, "label": label, "detail": ""} for value, label in picker.besides if not text]
     found = [{"id": row.id, "label": row.label, "detail": _detail(request, row)} for row in rows]
     return JSONResponse({"results": besides + found})
@@ -78,7 +79,7 @@ def _of_relation(request: Request, resource: Resource, field: str) -> Picker:
             raise Forbidden
         people = ((ME, "Me"),) if target is User else ()
         nothing = ((NONE, "Nobody" if people else "None"),) if optional(resource.model, field) else ()
-        return Picker(target, None, people + nothing)
+        return Picker(target, None, relation.info.get("only"), people + nothing)
     fills_in = (field in resource.form and resource.can_edit and actor.may(f"{name}.edit")) or (
         field in resource.create_form and resource.can_create and actor.may(f"{name}.create")
     )

@@ -49,6 +49,14 @@ async def test_a_filter_offers_also_who_is_gone_me_and_nobody(client: Browser, m
     assert await offered(client, "/admin/ticket/lookup/tags", every="yes") == ["None"]
 
 
+async def test_a_filter_by_assignee_offers_agents_before_customers(client: Browser, make: Make) -> None:
+    for number in range(25):
+        await make.customer(full_name=f"Anna {number:02}")
+    await make.agent(full_name="Zoe Anna")
+    assert (await offered(client, ASSIGNEE, every="yes"))[:4] == ["Me", "Nobody", "Lena Lead", "Zoe Anna"]
+    assert (await offered(client, ASSIGNEE, every="yes", q="anna"))[:2] == ["Zoe Anna", "Anna 00"]
+
+
 async def test_what_begins_with_the_text_comes_first(client: Browser, make: Make) -> None:
     for name in ("Susanna Berg", "Anna Zorn", "Joanna Adams", "Annabel Young"):
         await make.agent(full_name=name)
