@@ -43,7 +43,9 @@ class Attachment(Numbered, Timestamped, Versioned, SoftDelete, Audited, Base):
     size_bytes: Mapped[int] = mapped_column(info={"editable": False})
     sha256: Mapped[str] = mapped_column(String(64), info={"editable": False})
     storage_key: Mapped[str] = mapped_column(String(200), unique=True, info={"editable": False})
-    is_internal: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_internal: Mapped[bool] = mapped_column(
+        server_default=text("true"), info={"label": "Internal", "help": "The customer never sees it."}
+    )
     scan_status: Mapped[ScanStatus] = mapped_column(
         text_enum(ScanStatus, "scan_status"), server_default="pending", info={"editable": False}
     )

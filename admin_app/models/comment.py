@@ -27,7 +27,9 @@ class Comment(Numbered, Timestamped, Versioned, Audited, Base):
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
     author_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
     content: Mapped[str] = mapped_column(info=LONG)
-    is_internal: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_internal: Mapped[bool] = mapped_column(
+        server_default=text("true"), info={"label": "Internal note", "help": "The customer never sees it."}
+    )
     external_id: Mapped[str | None] = mapped_column(String(100), unique=True, info={"editable": False})
 
     ticket: Mapped[Ticket] = relationship(back_populates="comments", lazy="raise")

@@ -22,12 +22,16 @@ class User(Numbered, Timestamped, Versioned, Audited, Base):
     )
     lookup = ("email", "full_name")
 
-    email: Mapped[str] = mapped_column(String(255))
+    email: Mapped[str] = mapped_column(String(255), info={"label": "E-mail"})
     full_name: Mapped[str] = mapped_column(String(255))
-    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
-    is_staff: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_active: Mapped[bool] = mapped_column(
+        server_default=text("true"), info={"help": "Only who is active can sign in and be given tickets."}
+    )
+    is_staff: Mapped[bool] = mapped_column(server_default=text("false"), info={"label": "Member of staff"})
     password_hash: Mapped[str | None] = mapped_column(String(255), info=SECRET)
-    time_zone: Mapped[str | None] = mapped_column(String(64))
+    time_zone: Mapped[str | None] = mapped_column(
+        String(64), info={"help": "In which they read times, such as Europe/Berlin; left empty, the desk's own."}
+    )
     last_login: Mapped[datetime | None] = mapped_column(info=DERIVED)
     external_id: Mapped[str | None] = mapped_column(String(100), unique=True, info={"editable": False})
 

@@ -113,15 +113,19 @@
     await library("tomSelect");
     if (select.tomselect) return;
     const remote = "lookup" in select.dataset;
+    const optional = !select.multiple && !select.required && !("required" in select.dataset);
     for (const option of select.options) option.dataset.label ??= option.textContent.trim();
     new TomSelect(select, {
       valueField: remote ? "id" : "value",
       labelField: "label",
       searchField: remote ? [] : ["label", "detail"],
       sortField: [{ field: "$order" }],
-      allowEmptyOption: !select.required && !select.multiple,
+      allowEmptyOption: optional && !remote,
       maxOptions: 200,
-      plugins: select.multiple ? { remove_button: { title: "Remove" } } : {},
+      plugins: {
+        ...(select.multiple && { remove_button: { title: "Remove" } }),
+        ...(optional && remote && { clear_button: { title: "Clear" } }),
+      },
       preload: remote ? "focus" : false,
       loadThrottle: 200,
       hidePlaceholder: true,
@@ -147,6 +151,7 @@
           if (select.hasAttribute(name)) this.control_input.setAttribute(name, select.getAttribute(name));
         }
         select.setAttribute("aria-hidden", "true");
+        if (select.autofocus) this.control_input.focus();
       },
     });
   }

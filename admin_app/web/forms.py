@@ -241,3 +241,14 @@ def shown(item: Input, text: Any, labels: Labels) -> str:
             return ", ".join(labels.get(item.type, {}).get(one, one) for one in _many(text))
         case _:
             return str(text)
+
+
+def read(difference: Difference, labels: Labels) -> dict[str, str]:
+    """How a difference is read: as it was, as it is, as it was entered, and what is kept where nobody has to choose."""
+    texts = {
+        "original": difference.original,
+        "theirs": difference.theirs,
+        "mine": difference.mine,
+        "kept": difference.merged,
+    }
+    return {name: shown(difference.item, text, labels) for name, text in texts.items()}

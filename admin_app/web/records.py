@@ -306,16 +306,16 @@ async def _conflict(
         present = forms.texts_of(record, inputs, zone_of(request))
         labels = await forms.labels_for(session, inputs, sent.originals, present, sent.texts)
         by, at = await records.last_change(session, resource.model, key)
+    found = forms.differences(inputs, sent, present)
+    first = next((difference for difference in found if difference.is_clash), None)
     rows = [
         {
             "difference": difference,
-            "shown": [
-                forms.shown(difference.item, text, labels)
-                for text in (difference.original, difference.theirs, difference.mine)
-            ],
+            "focus": difference is first,
             "merged": _flat({difference.item.name: difference.merged}),
+            **forms.read(difference, labels),
         }
-        for difference in forms.differences(inputs, sent, present)
+        for difference in found
     ]
     context = {
         "title": f"Edit {record.label}",

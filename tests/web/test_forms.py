@@ -80,7 +80,7 @@ async def test_every_problem_is_said_at_once_at_its_field_and_nothing_typed_is_l
     page = await client.submit("/admin/ticket/create", fields)
     assert page.status_code == 422
     assert problem(page, "field-title") == "Please fill this in."
-    assert problem(page, "field-description") == "holds a character that cannot be stored."
+    assert problem(page, "field-description") == "Holds a character that cannot be stored."
     assert "is none of low, medium, high, urgent" in problem(page, "field-priority")
     assert "was not found, or cannot be chosen here" in problem(page, "field-creator")
     assert "was not found, or cannot be chosen here" in problem(page, "field-assignee")
@@ -95,7 +95,7 @@ async def test_every_problem_is_said_at_once_at_its_field_and_nothing_typed_is_l
     assert await count(client, Ticket) == 0
     assert await change_sets(client, "ticket.create") == []
     long = await client.submit("/admin/ticket/create", {**fields, "title": "x" * 501})
-    assert problem(long, "field-title") == "has 501 characters; at most 500 fit."
+    assert problem(long, "field-title") == "Has 501 characters; at most 500 fit."
 
 
 async def test_a_form_takes_only_the_fields_that_it_shows(client: Browser, make: Make) -> None:
