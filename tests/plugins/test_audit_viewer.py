@@ -1,16 +1,20 @@
 """The history on each record, and the page that searches the audit log, through the door."""
 
 import re
+from datetime import UTC, datetime
 from html import unescape
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
 
 from admin_app.db import Acting, Database
 from admin_app.models import Comment, Door, Tag, Ticket, User
+from admin_app.plugin import Visit
 from admin_app.queries import tickets
 from admin_app.queries.changes import Chosen
 from admin_app.testing import Browser, Make, Statements
+from plugins.audit_viewer.asked import Asked
 
 PAGE = "/admin/page/audit_viewer/audit_log"
 
@@ -139,6 +143,13 @@ async def test_filters_stay_while_one_pages_back_and_forth(client: Browser, data
     [newer] = [unescape(url) for url in re.findall(r'href="(\?[^"]*after=[^"]+)"', html)]
     assert "type=tags" in newer
     assert events_of((await client.get(PAGE + newer)).text) == pages[1]
+
+
+def test_days_are_the_viewers_and_the_last_one_is_included() -> None:
+    query = {"from": ["2026-03-29"], "to": ["2026-03-29"]}
+    found = Asked.parse(Visit(1, frozenset(), ZoneInfo("Europe/Berlin"), query)).filter
+    assert found.start == datetime(2026, 3, 28, 23, tzinfo=UTC)
+    assert found.before == datetime(2026, 3, 29, 22, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,19 @@ async def test_first_response_ends_with_the_first_public_answer_of_staff_and_is_
     }
 
 
+async def test_a_first_response_is_not_the_notes_nor_the_requesters_of_the_same_instant(
+    database: Database, make: Make
+) -> None:
+    ana, ben, colleague = [await make.agent(full_name=name) for name in ("Ana", "Ben", "Colleague")]
+    [ticket] = await tell(database, colleague, [Told(at("03-29 10:00:00"))])
+    same = at("03-29 10:01:00")
+    await make.comment(ticket, ana, created_at=same)
+    await make.comment(ticket, colleague, is_internal=False, created_at=same)
+    await make.comment(ticket, ben, is_internal=False, created_at=same)
+    people = (await count(database, SPRING)).people
+    assert {person.name: person.first_response.n for person in people} == {"Ben": 1, None: 0}
+
+
 async def test_a_resolution_is_counted_for_who_made_it_and_reopening_shows_there(
     database: Database, desk: Desk
 ) -> None:
