@@ -75,7 +75,7 @@ async def apply(
     `set` decides whether a row changes: one in which all its columns have their value already is `unchanged`.
     `also` are side effects, written only where something changed. `skip` maps a reason to a condition; the first
     that holds is the row's outcome. Rows are locked in the order of their ids, so that two bulk changes never
-    deadlock. `version` and `updated_at` follow by themselves.
+    deadlock; notes and tags can be added to them meanwhile. `version` and `updated_at` follow by themselves.
     """
     mapper = cast(Mapper[Any], inspect(chosen.model))
     table = cast(Table, mapper.local_table)
@@ -88,7 +88,7 @@ async def apply(
         select(key.label("id"), outcome.label("outcome"))
         .where(chosen.where(key))
         .order_by(key)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .cte("chosen")
         .prefix_with("MATERIALIZED")
     )
@@ -99,8 +99,8 @@ async def apply(
         .returning(key)
         .cte("written")
     )
-    counted = select(rows.c.outcome, func.count()).group_by(rows.c.outcome).add_cte(written)
-    return _outcome(chosen, {outcome: number for outcome, number in await session.execute(counted)})
+    counted = select(rows.c.outcome, func.count().label("number")).group_by(rows.c.outcome).add_cte(written)
+    return _outcome(chosen, {row.outcome: row.number for row in await session.execute(counted)})
 
 
 def _outcome(chosen: Chosen[Any], counts: dict[str, int]) -> Outcome:

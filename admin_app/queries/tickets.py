@@ -70,15 +70,19 @@ async def set_status(
 
 
 def _side_effects(status: TicketStatus, by: int | None) -> dict[Any, Any]:
-    """What a status brings with it (domain rules of the status machine)."""
+    """What a status brings with it (domain rules of the status machine).
+
+    The time is that of the row's turn, not of the transaction's begin: by then somebody else may have changed the row.
+    """
+    now = func.greatest(func.clock_timestamp(), Ticket.created_at)
     if status in DONE:
         effects: dict[Any, Any] = {
-            Ticket.resolved_at: func.coalesce(Ticket.resolved_at, func.now()),
-            Ticket.first_resolved_at: func.coalesce(Ticket.first_resolved_at, func.now()),
+            Ticket.resolved_at: func.coalesce(Ticket.resolved_at, now),
+            Ticket.first_resolved_at: func.coalesce(Ticket.first_resolved_at, now),
             Ticket.resolved_by_id: func.coalesce(Ticket.resolved_by_id, by),
         }
         if status is TicketStatus.CLOSED:
-            effects[Ticket.closed_at] = func.now()
+            effects[Ticket.closed_at] = now
         return effects
     was_done = Ticket.status.in_(DONE)
     return {
@@ -86,7 +90,7 @@ def _side_effects(status: TicketStatus, by: int | None) -> dict[Any, Any]:
         Ticket.resolved_by_id: None,
         Ticket.closed_at: None,
         Ticket.reopen_count: Ticket.reopen_count + case((was_done, 1), else_=0),
-        Ticket.last_reopened_at: case((was_done, func.now()), else_=Ticket.last_reopened_at),
+        Ticket.last_reopened_at: case((was_done, now), else_=Ticket.last_reopened_at),
     }
 
 
