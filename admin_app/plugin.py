@@ -25,7 +25,7 @@ from admin_app.queries.users import allows
 
 Function = TypeVar("Function", bound=Callable[..., Awaitable[Any]])
 Where = Literal["list", "record", "trash"]
-"""Where an action is offered: with ticked rows of a list, on a record's page, on the page of one in the trash."""
+"""Where an action is offered: with rows of a list, on a record's page, or in the trash, on both."""
 
 __all__ = [
     "Acting",

@@ -17,7 +17,7 @@ async def put(session: AsyncSession, chosen: Chosen[Any], acting: Acting) -> Out
     return await trash.put(session, chosen, acting.user_id, acting.reason)
 
 
-@plugin.action(SoftDelete, label="Restore from trash", icon="restore", where=("list", "trash"))
+@plugin.action(SoftDelete, label="Restore from trash", icon="restore", where=("trash",))
 async def restore(session: AsyncSession, chosen: Chosen[Any]) -> Outcome:
     """The chosen records come back from the trash as they were, with their number, status and assignee."""
     return await trash.restore(session, chosen)

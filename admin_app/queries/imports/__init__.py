@@ -126,6 +126,7 @@ async def bring_in(
     await _insert(session, target, insertion)
     await _update(session, target, target.update(mapped))
     spellings = await _tag(session) if target.tagged else 0
+    await session.execute(text("SELECT renew_statistics()"))
     return await _tally(session, target, superseded, spellings)
 
 
