@@ -32,7 +32,9 @@ class Comment(Numbered, Timestamped, Versioned, Audited, Base):
     )
     external_id: Mapped[str | None] = mapped_column(String(100), unique=True, info={"editable": False})
 
-    ticket: Mapped[Ticket] = relationship(back_populates="comments", lazy="raise")
+    ticket: Mapped[Ticket] = relationship(
+        back_populates="comments", lazy="raise", info={"only": Ticket.deleted_at.is_(None)}
+    )
     author: Mapped[User] = relationship(back_populates="comments", lazy="raise")
     attachments: Mapped[list[Any]] = relationship(
         "Attachment", back_populates="comment", lazy="raise", passive_deletes="all"

@@ -40,10 +40,22 @@ Problems = dict[str, str]
 
 async def problems(draft: Draft) -> Problems:
     """By field, what the desk has against a draft; empty when it may be written."""
-    if isinstance(draft.record, SoftDelete) and draft.record.deleted_at is not None:
-        return {"": "This is in the trash. Restore it first; what you entered is still here."}
+    if draft.record is not None and (why := closed(draft.actor, draft.record)):
+        return {"": why}
     check = CHECKS.get(draft.model)
     return await check(draft) if check else {}
+
+
+def closed(actor: Actor, record: Any) -> str | None:
+    """Why this person cannot edit a record at all, whatever they would enter; None where they can."""
+    if isinstance(record, SoftDelete) and record.deleted_at is not None:
+        return "This is in the trash. Restore it first."
+    if isinstance(record, Comment) and not record.is_internal:
+        if record.author_id != actor.user_id:
+            return "Only its author may change an answer that the customer reads."
+        if datetime.now(UTC) - record.created_at > timedelta(minutes=EDIT_MINUTES):
+            return f"The customer has read this: an answer can be changed for {EDIT_MINUTES} minutes. Write another."
+    return None
 
 
 async def save(draft: Draft) -> Any:
@@ -131,16 +143,11 @@ def _insist(field: str, outcome: Outcome) -> None:
 
 
 async def _check_comment(draft: Draft) -> Problems:
-    public = draft.becomes("is_internal") is False
-    if draft.record is None:
-        return {"is_internal": NO_ANSWERS} if public and not draft.actor.may("comment.public") else {}
-    was_public = not draft.record.is_internal
-    if not public and not was_public:
+    """What becomes public does so by somebody who may answer customers, and in their own name."""
+    if draft.values.get("is_internal") is not False:
         return {}
-    if draft.record.author_id != draft.actor.user_id:
-        return {"": "Only its author may change an answer that the customer reads, or make a note public."}
-    if was_public and datetime.now(UTC) - draft.record.created_at > timedelta(minutes=EDIT_MINUTES):
-        return {"": f"The customer has read this: an answer can be changed for {EDIT_MINUTES} minutes. Write another."}
+    if draft.record is not None and draft.record.author_id != draft.actor.user_id:
+        return {"is_internal": "Only its author may make a note public."}
     return {} if draft.actor.may("comment.public") else {"is_internal": NO_ANSWERS}
 
 

@@ -74,7 +74,7 @@ async def show(
         "trashed": trashed,
         "facts": facts.facts(request, resource, record),
         "actions": _actions(request, resource, record, "trash" if trashed else "record"),
-        "edit_url": path(resource.name, "edit", key) if _may_edit(request, resource) and not trashed else None,
+        "edit_url": path(resource.name, "edit", key) if _may_edit(request, resource, record) else None,
         "boxes": boxes,
         "problems": problems or {},
         "typed": typed,
@@ -84,8 +84,9 @@ async def show(
     return await render(request, templates, "backdesk/details.html", context, status=status)
 
 
-def _may_edit(request: Request, resource: Resource) -> bool:
-    return resource.can_edit and bool(resource.form) and actor_of(request).may(f"{resource.name}.edit")
+def _may_edit(request: Request, resource: Resource, record: Any) -> bool:
+    actor, possible = actor_of(request), resource.can_edit and bool(resource.form)
+    return possible and actor.may(f"{resource.name}.edit") and rules.closed(actor, record) is None
 
 
 def _actions(request: Request, resource: Resource, record: Any, place: str) -> list[dict[str, Any]]:

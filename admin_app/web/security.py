@@ -78,6 +78,8 @@ class Guard:
         allowed = self.desk.settings.allowed_hosts
         if "*" not in allowed and name not in allowed:
             raise BadRequest("Backdesk is not served under this name. Add it to BACKDESK_ALLOWED_HOSTS.")
+        if "transfer-encoding" in headers:
+            raise BadRequest("A request has to say beforehand how long it is.")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > (self.desk.settings.upload_limit_mb + 2) * 1024 * 1024:
             raise TooMany(f"This is larger than {self.desk.settings.upload_limit_mb} MB, the limit of one upload.")

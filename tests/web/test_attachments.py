@@ -1,7 +1,7 @@
 """Attachments through the web door: what is taken, how it is stored, and how it is given out."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -207,6 +207,19 @@ async def test_internal_files_are_for_those_who_read_notes_and_sharing_is_a_perm
     async with Browser(shared_app, client.desk) as stranger:
         assert (await fetch(stranger, shared)).status_code == 303
     assert len(await attachments(client)) == 3
+
+
+async def test_an_upload_that_does_not_say_how_long_it_is_is_not_read(client: Browser, make: Make) -> None:
+    read = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            read.append(1)
+            yield b"x" * 65_536
+
+    answer = await client.post(f"/admin/ticket/upload/{(await make.ticket()).id}", content=endless())
+    assert answer.status_code == 400
+    assert len(read) <= 1
 
 
 async def test_an_upload_that_is_not_ours_is_refused(client: Browser, make: Make, store: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import select
 
 from admin_app.models import (
@@ -201,6 +202,15 @@ async def test_saving_without_a_change_changes_nothing_and_says_so(client: Brows
     [saved] = await change_sets(client, "ticket.edit")
     assert (saved.changed, saved.unchanged) == (0, 1)
     assert await audited(client, saved) == []
+
+
+@pytest.mark.parametrize("reason", ["x" * 2_001, "NUL \x00 inside"])
+async def test_a_reason_that_cannot_be_kept_is_refused(client: Browser, make: Make, reason: str) -> None:
+    ticket = await make.ticket()
+    page = await edit(client, f"/admin/ticket/edit/{ticket.id}", title="Kept", reason=reason)
+    assert page.status_code == 422
+    assert 'value="Kept"' in page.text
+    assert (await stored(client, Ticket, ticket.id)).version == 1
 
 
 async def test_fields_that_are_not_sent_stay_as_they_are(client: Browser, make: Make) -> None:

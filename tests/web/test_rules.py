@@ -145,6 +145,14 @@ async def test_a_comment_that_cannot_be_saved_is_still_in_its_form(client: Brows
     assert await count(client, Comment) == 0
 
 
+async def test_a_comment_is_not_added_to_a_ticket_in_the_trash(client: Browser, make: Make) -> None:
+    ticket = await make.ticket(deleted_at=datetime.now(UTC))
+    page = await client.submit("/admin/comment/create", {"ticket": ticket.id, "content": "Kept text"})
+    assert "cannot be chosen here" in problem(page, "field-ticket")
+    assert "Kept text" in page.text
+    assert await count(client, Comment) == 0
+
+
 async def test_a_comment_that_is_sent_twice_is_saved_once(client: Browser, make: Make) -> None:
     ticket = await make.ticket()
     form = opened(await client.get(f"/admin/ticket/details/{ticket.id}"))
@@ -181,12 +189,14 @@ async def test_an_answer_is_changed_only_by_its_author_and_only_before_it_is_rea
     other = await make.agent()
     theirs = await make.comment(ticket, other, "Theirs", is_internal=False)
     note = await make.comment(ticket, other, "Their note")
+    assert f"/admin/comment/edit/{mine.id}" in (await client.get(f"/admin/comment/details/{mine.id}")).text
     assert (await edit(client, f"/admin/comment/edit/{mine.id}", content="Better")).status_code == 303
     for comment, words in ((old, "The customer has read this"), (theirs, "Only its author")):
         page = await edit(client, f"/admin/comment/edit/{comment.id}", content="Rewritten")
         assert page.status_code == 422
         assert words in page.text
         assert "Rewritten" in page.text
+        assert "/admin/comment/edit/" not in (await client.get(f"/admin/comment/details/{comment.id}")).text
         hidden = await edit(client, f"/admin/comment/edit/{comment.id}", is_internal="1")
         assert hidden.status_code == 422
     assert (await edit(client, f"/admin/comment/edit/{note.id}", content="Corrected note")).status_code == 303
