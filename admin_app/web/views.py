@@ -1,7 +1,7 @@
 """Resources as SQLAdmin's model views: built from values, closed where SQLAdmin is open, and bound to our own pages."""
 
 from types import new_class
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from sqladmin import ModelView
 from sqladmin.application import expose
@@ -96,6 +96,7 @@ def view_of(resource: Resource) -> type[RecordView]:
         "__module__": __name__,
     }
     name = f"{resource.model.__name__}View"
-    view = new_class(name, (RecordView,), {"model": resource.model}, lambda body: body.update(facts))
+    made = new_class(name, (RecordView,), {"model": resource.model}, lambda body: body.update(facts))
+    view = cast(type[RecordView], made)
     view.identity = resource.name
     return view
