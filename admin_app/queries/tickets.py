@@ -142,17 +142,20 @@ async def search(session: AsyncSession, wanted: TicketFilter, *, limit: int = 50
     """
     if not 1 <= limit <= PAGE_LIMIT or offset < 0:
         raise BadInput(f"A page has 1 to {PAGE_LIMIT} rows and starts at 0 or later.")
-    matching = conditions(wanted)
-    total = await session.scalar(select(func.count()).select_from(Ticket).where(*matching))
     found = (
         select(Ticket)
-        .where(*matching)
+        .where(*conditions(wanted))
         .order_by(Ticket.created_at.desc(), Ticket.id.desc())
         .limit(limit)
         .offset(offset)
         .options(joinedload(Ticket.creator), joinedload(Ticket.assignee), selectinload(Ticket.tags))
     )
-    return Page((await session.scalars(found)).all(), total or 0)
+    return Page((await session.scalars(found)).all(), await count(session, wanted))
+
+
+async def count(session: AsyncSession, wanted: TicketFilter) -> int:
+    """How many tickets match."""
+    return await session.scalar(select(func.count()).select_from(Ticket).where(*conditions(wanted))) or 0
 
 
 def conditions(wanted: TicketFilter) -> list[ColumnElement[bool]]:

@@ -217,3 +217,20 @@ def test_durations_are_said_in_their_two_greatest_units(seconds: float | None, w
 
 def test_shares_are_said_in_percent() -> None:
     assert [share(rate) for rate in (None, 0.0, 0.004, 0.075, 0.1, 1.25)] == ["–", "0%", "0.4%", "7.5%", "10%", "125%"]
+
+
+async def test_the_start_page_counts_what_needs_doing_and_each_number_leads_to_its_tickets(
+    client: Browser, make: Make
+) -> None:
+    assert client.actor is not None
+    mine = await make.ticket(assignee_id=client.actor.id)
+    await make.ticket()
+    await make.ticket(due_at=datetime.now(UTC) - timedelta(days=1))
+    page = (await client.get("/admin/")).text
+    for label, number in (("My open tickets", 1), ("Unassigned", 2), ("Overdue", 1), ("Waiting on customer", 0)):
+        found = re.search(rf'href="([^"]+)">\s*<span class="tile-label">{label}</span>\s*<span[^>]*>(\d+)<', page)
+        assert found, label
+        assert int(found[2]) == number
+        listed = await client.get(unescape(found[1]))
+        assert len(re.findall(r'name="ids" value="(\d+)"', listed.text)) == number
+        assert (label != "My open tickets") or mine.ticket_number in listed.text
