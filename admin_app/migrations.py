@@ -1,6 +1,7 @@
 """Bringing a database to the state of the code: migrations of core and plugins, triggers, and the two roles."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Table, inspect, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from admin_app import triggers
+from admin_app.errors import Unavailable
 from admin_app.models import AuditLog, Base, ChangeSet, Instant, TicketSearch, TicketStatusEvent, User
 from admin_app.settings import APP_ROLE
 from alembic import command
@@ -29,7 +32,10 @@ CLOSING_COLUMNS = "state, changed, unchanged, failed, skipped, finished_at"
 
 @dataclass(frozen=True)
 class Branch:
-    """A line of migrations with its own version table: the core's, or a plugin's under the plugin's name."""
+    """A line of migrations with its own version table: the core's, or a plugin's under the plugin's name.
+
+    `location` is the folder of its revisions; how they run is the same for all, `alembic/env.py`.
+    """
 
     name: str | None
     location: Path
@@ -38,27 +44,29 @@ class Branch:
     def version_table(self) -> str:
         return f"alembic_version_{self.name}" if self.name else "alembic_version"
 
-    def owns(self, table: str, others: Sequence[str]) -> bool:
-        """Whether a table belongs to this branch; plugins' tables begin with the plugin's name."""
-        if self.name:
-            return table.startswith(f"{self.name}_")
-        return not any(table.startswith(f"{name}_") for name in others)
+    def owns(self, table: str, plugins: Iterable[str]) -> bool:
+        """Whether a table belongs to this branch: to the plugin whose name it begins with, the longest, or the core."""
+        owners = [name for name in plugins if table.startswith(f"{name}_")]
+        return max(owners, key=len, default=None) == self.name
 
     def config(self, connection: Connection, branches: Sequence["Branch"]) -> Config:
+        """Alembic's settings: the core's environment, and this branch's own revisions."""
         config = Config()
-        config.set_main_option("script_location", str(self.location).replace("%", "%%"))
+        config.set_main_option("script_location", str(ENVIRONMENT).replace("%", "%%"))
+        config.set_main_option("version_locations", str(self.location).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
-        config.attributes.update(connection=connection, branch=self, others=[b.name for b in branches if b.name])
+        config.attributes.update(connection=connection, branch=self, branches=branches)
         return config
 
 
-def _core_location() -> Path:
+def _environment() -> Path:
     package = Path(__file__).parent
     packaged = package / "_alembic"
     return packaged if packaged.is_dir() else package.parent / "alembic"
 
 
-CORE = Branch(None, _core_location())
+ENVIRONMENT = _environment()
+CORE = Branch(None, ENVIRONMENT / "versions")
 
 
 async def upgrade(owner_url: URL, app_url: URL | None = None, plugins: Sequence[Branch] = ()) -> list[str]:
@@ -66,29 +74,37 @@ async def upgrade(owner_url: URL, app_url: URL | None = None, plugins: Sequence[
 
     `app_url` names the login of the application: it becomes a member of the application's role.
     """
-    engine = create_async_engine(owner_url, poolclass=NullPool)
     branches = [CORE, *plugins]
-    try:
-        async with engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
-            await _create_role(connection, app_url)
-            lines = [await connection.run_sync(_upgrade, branch, branches) for branch in branches]
-            await triggers.install(connection)
-            await _grant(connection)
-            return lines
-    finally:
-        await engine.dispose()
+    async with _owner(owner_url) as connection, connection.begin():
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+        await _create_role(connection, app_url)
+        lines = [await connection.run_sync(_upgrade, branch, branches) for branch in branches]
+        await triggers.install(connection)
+        await _grant(connection)
+        return lines
 
 
 async def check(owner_url: URL, plugins: Sequence[Branch] = ()) -> list[str]:
     """What differs between the database and the code, as sentences; empty when nothing does."""
-    engine = create_async_engine(owner_url, poolclass=NullPool)
     branches = [CORE, *plugins]
+    async with _owner(owner_url) as connection:
+        problems = [line for branch in branches for line in await connection.run_sync(_check, branch, branches)]
+        return problems or await triggers.missing(connection)
+
+
+@asynccontextmanager
+async def _owner(url: URL) -> AsyncIterator[AsyncConnection]:
+    """A connection of the owner of the tables; raises Unavailable where there is none."""
+    engine = create_async_engine(url, poolclass=NullPool)
     try:
-        async with engine.connect() as connection:
-            problems = [line for branch in branches for line in await connection.run_sync(_check, branch, branches)]
-            return problems or await triggers.missing(connection)
+        connection = await engine.connect()
+    except (OSError, DBAPIError) as error:
+        where = url.render_as_string(hide_password=True)
+        raise Unavailable(f"The database at {where} does not answer or does not let its owner in.") from error
+    try:
+        yield connection
     finally:
+        await connection.close()
         await engine.dispose()
 
 
@@ -105,21 +121,30 @@ def _check(connection: Connection, branch: Branch, branches: Sequence[Branch]) -
     head = ScriptDirectory.from_config(branch.config(connection, branches)).get_current_head()
     if current != head:
         return [f"{name}: the database is at {current or 'nothing'}, the code at {head}. Run `backdesk db upgrade`."]
-    context = MigrationContext.configure(connection, opts=comparison(branch, [b.name for b in branches if b.name]))
+    options = comparison(branch, plugins_known(connection, branches))
+    context = MigrationContext.configure(connection, opts=options)
     return [f"{name}: models and migrations differ: {change}" for change in compare_metadata(context, Base.metadata)]
 
 
-def comparison(branch: Branch, others: Sequence[str]) -> dict[str, object]:
+def plugins_known(connection: Connection, branches: Sequence[Branch]) -> set[str]:
+    """The plugins that have tables: those that are loaded, and those that were once and left their tables behind."""
+    beginning = f"{CORE.version_table}_"
+    tables = inspect(connection).get_table_names()
+    left = {table.removeprefix(beginning) for table in tables if table.startswith(beginning)}
+    return left | {branch.name for branch in branches if branch.name}
+
+
+def comparison(branch: Branch, plugins: Iterable[str]) -> dict[str, object]:
     """Options with which Alembic compares one branch's tables, and only those, with the models."""
 
     def include(name: str | None, kind: str, parents: object) -> bool:
-        return kind != "table" or (branch.owns(name or "", others) and not (name or "").startswith("alembic_version"))
+        return kind != "table" or (branch.owns(name or "", plugins) and not (name or "").startswith("alembic_version"))
 
     def render(kind: str, item: object, context: object) -> str | bool:
         return "sa.DateTime(timezone=True)" if isinstance(item, Instant) else False
 
     def include_object(item: object, name: str | None, kind: str, reflected: bool, other: object) -> bool:
-        return not isinstance(item, Table) or branch.owns(item.name, others)
+        return not isinstance(item, Table) or branch.owns(item.name, plugins)
 
     return {
         "version_table": branch.version_table,
@@ -135,13 +160,23 @@ def _revision(connection: Connection, branch: Branch) -> str | None:
     return MigrationContext.configure(connection, opts={"version_table": branch.version_table}).get_current_revision()
 
 
+_MAKE_ROLE = f"""
+DO $$ BEGIN
+  CREATE ROLE {APP_ROLE} NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+  NULL;
+END $$"""
+"""Roles belong to the whole server, on which another database may be upgraded at the same moment."""
+
+
 async def _create_role(connection: AsyncConnection, app_url: URL | None) -> None:
     """Make the application's role where it is missing, and let the application's login act as it."""
     exists = await connection.scalar(text("SELECT true FROM pg_roles WHERE rolname = :role"), {"role": APP_ROLE})
     if not exists:
-        await connection.execute(text(f"CREATE ROLE {APP_ROLE} NOLOGIN"))
+        await connection.execute(text(_MAKE_ROLE))
     login = app_url.username if app_url else None
-    if login and login != APP_ROLE:
+    member = text("SELECT pg_has_role(rolname, :role, 'MEMBER') FROM pg_roles WHERE rolname = :login")
+    if login and not await connection.scalar(member, {"role": APP_ROLE, "login": login}):
         quoted = connection.dialect.identifier_preparer.quote(login)
         await connection.execute(text(f"GRANT {APP_ROLE} TO {quoted}"))
 

@@ -43,7 +43,7 @@ class Settings:
     """BACKDESK_PLUGINS: comma-separated names to load. Unset: everything in the project's `plugins` folder."""
 
     plugin_dir: Path | None = None
-    """BACKDESK_PLUGIN_DIR: a further folder whose `*.py` files are plugins. Unset: none."""
+    """BACKDESK_PLUGIN_DIR: a further folder whose `*.py` files and packages are plugins. Unset: none."""
 
     time_zone: ZoneInfo = _UTC
     """BACKDESK_TIME_ZONE: the desk's time zone, for those who chose none of their own."""

@@ -6,14 +6,14 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from admin_app.migrations import CORE, LOCK, comparison
+from admin_app.migrations import CORE, LOCK, comparison, plugins_known
 from admin_app.models import Base
 from admin_app.postgres import urls
 from admin_app.settings import Settings
 from alembic import context
 
 branch = context.config.attributes.get("branch", CORE)
-options = comparison(branch, context.config.attributes.get("others", []))
+branches = context.config.attributes.get("branches", [CORE])
 
 
 def migrate(connection: Connection) -> None:
@@ -21,6 +21,7 @@ def migrate(connection: Connection) -> None:
     connection.execute(text("SET LOCAL lock_timeout = '10s'"))
     connection.execute(text("SET LOCAL statement_timeout = '30min'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+    options = comparison(branch, plugins_known(connection, branches))
     context.configure(connection=connection, target_metadata=Base.metadata, **options)
     with context.begin_transaction():
         context.run_migrations()
@@ -36,6 +37,7 @@ async def migrate_alone() -> None:
 
 
 if context.is_offline_mode():
+    options = comparison(branch, [])
     context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True, **options)
     with context.begin_transaction():
         context.run_migrations()

@@ -13,6 +13,7 @@ import pytest
 from admin_app import resources
 from admin_app.db import Acting, Database
 from admin_app.errors import NotFound, PluginsRefused
+from admin_app.migrations import Branch
 from admin_app.models import AuditLog, Comment, Tag, Ticket
 from admin_app.plugin import Plugin
 from admin_app.queries.changes import Chosen, Outcome
@@ -168,6 +169,14 @@ HOSTILE = [
         "Call it 'p018_strays'.",
     ),
     Hostile(
+        "p020",
+        BEGIN + "\nclass Lone(Numbered, Base):\n    __tablename__ = 'p020_lone'\n",
+        "P020",
+        FIRST + 1,
+        "Lone has a table that no migration makes.",
+        "Make the plugin a folder with the migration in p020/migrations/.",
+    ),
+    Hostile(
         "p025",
         BEGIN
         + '@plugin.page(label="P", template="p025/p.html")\n'
@@ -254,7 +263,7 @@ def test_all_mistakes_are_reported_at_once_and_nothing_else_is(
 ) -> None:
     _, done = reported
     ids = [line.split()[0] for line in done.stderr.splitlines()]
-    expected = [hostile.id for hostile in HOSTILE] + ["P002"]
+    expected = [hostile.id for hostile in HOSTILE] + ["P002", "P020"]  # the stray table of p018 has no migration either
     assert sorted(ids) == ids
     assert sorted(expected) == ids, done.stderr
     assert done.returncode == 1
@@ -292,30 +301,32 @@ def test_backdesk_refuses_to_start_and_lists_every_problem(tmp_path: Path) -> No
     assert "P031" in refused.value.message
 
 
-def test_a_package_without_its_template_is_told_where_to_put_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_package_in_the_plugin_folder_brings_templates_and_migrations_and_is_told_where_they_belong(
+    tmp_path: Path,
 ) -> None:
-    package = tmp_path / "deskpack_one" / "boards"
-    package.mkdir(parents=True)
+    package = tmp_path / "boards"
     page = "async def {0}(session: AsyncSession, visit: Visit) -> dict[str, Any]:\n    return {{}}\n"
+    for folder in ("templates/boards", "templates/strangers", "migrations"):
+        (package / folder).mkdir(parents=True)
+    (package / "templates" / "boards" / "there.html").write_text("")
+    (package / "templates" / "strangers" / "there.html").write_text("")
+    (package / "words.py").write_text('LABEL = "A board"\n')
     (package / "__init__.py").write_text(
-        BEGIN
-        + '@plugin.page(label="A", template="boards/missing.html")\n'
+        f"from .words import LABEL\n{BEGIN}"
+        '@plugin.page(label="A", template="boards/missing.html")\n'
         + page.format("a")
         + '@plugin.page(label="B", template="strangers/there.html")\n'
         + page.format("b")
-        + '@plugin.page(label="C", template="boards/there.html")\n'
+        + '@plugin.page(label=LABEL, template="boards/there.html")\n'
         + page.format("c")
     )
-    for name in ("boards", "strangers"):
-        (package / "templates" / name).mkdir(parents=True)
-        (package / "templates" / name / "there.html").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    _, problems = inspect_plugins(Settings(plugins=("deskpack_one.boards",)), core=[resources.plugin])
+    registry, problems = inspect_plugins(Settings(plugins=(), plugin_dir=tmp_path), core=[resources.plugin])
     assert [(problem.id, problem.fix) for problem in problems] == [
         ("P025", "Call it 'boards/there.html'."),
         ("P025", f"Put it into {package}/templates/boards/missing.html."),
     ]
+    assert registry.pages["boards.c"].label == "A board"
+    assert registry.branches() == [Branch("boards", package / "migrations")]
 
 
 SIXTEEN = '''"""Give many tickets to one agent."""

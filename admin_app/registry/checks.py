@@ -135,10 +135,13 @@ def _check_resource(problem: Report, resource: Resource) -> Iterator[Problem]:
 
 
 def _check_tables(problem: Report, plugin: Plugin) -> Iterator[Problem]:
-    for mapper in Base.registry.mappers:
-        module = mapper.class_.__module__
-        if module != plugin.module and not module.startswith(f"{plugin.module}."):
-            continue
+    mappers = sorted(Base.registry.mappers, key=str)
+    own = [mapper for mapper in mappers if f"{mapper.class_.__module__}.".startswith(f"{plugin.module}.")]
+    if own and not (plugin.folder and (plugin.folder / "migrations").is_dir()):
+        what = f"{own[0].class_.__name__} has a table that no migration makes."
+        fix = f"Make the plugin a folder with the migration in {plugin.name}/migrations/."
+        yield problem("P020", _place_of(own[0].class_), what, fix)
+    for mapper in own:
         name = str(getattr(mapper.local_table, "name", ""))
         if not name.startswith(f"{plugin.name}_"):
             what = f"The table {name!r} of {mapper.class_.__name__} could collide with another plugin's."

@@ -43,8 +43,8 @@ def _sources(settings: Settings, problems: list[Problem]) -> Iterator[tuple[str,
             problems.append(Problem("P002", name, "BACKDESK_PLUGINS", f"There is no plugin {name!r}.", fix))
             continue
         yield name, lambda module=module: importlib.import_module(module)  # type: ignore[misc]
-    for path in sorted(settings.plugin_dir.glob("[!_]*.py")) if settings.plugin_dir else []:
-        yield path.stem, lambda path=path: _import_file(path)  # type: ignore[misc]
+    for name, path in _in_folder(settings.plugin_dir) if settings.plugin_dir else []:
+        yield name, lambda name=name, path=path: _import_file(name, path)  # type: ignore[misc]
 
 
 def _in_package() -> list[str]:
@@ -54,11 +54,18 @@ def _in_package() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(places)] if places else []
 
 
-def _import_file(path: Path) -> ModuleType:
-    name = f"backdesk_plugin_files.{path.stem}"
+def _in_folder(folder: Path) -> list[tuple[str, Path]]:
+    """Name and file of each plugin in a folder: modules, and packages that may hold templates and migrations."""
+    modules = [(path.stem, path) for path in folder.glob("[!_.]*.py")]
+    return sorted(modules + [(path.parent.name, path) for path in folder.glob("[!_.]*/__init__.py")])
+
+
+def _import_file(plugin: str, path: Path) -> ModuleType:
+    name = f"backdesk_plugin_files.{plugin}"
     if (known := sys.modules.get(name)) and known.__file__ == str(path):
         return known
-    spec = importlib.util.spec_from_file_location(name, path)
+    inside = [str(path.parent)] if path.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=inside)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be read")
     module = importlib.util.module_from_spec(spec)

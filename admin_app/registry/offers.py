@@ -71,7 +71,7 @@ class Registry:
     def branches(self) -> list[Branch]:
         """The lines of migrations of plugins that have tables of their own."""
         folders = {plugin.name: plugin.folder / "migrations" for plugin in self.plugins if plugin.folder}
-        return [Branch(name, folder) for name, folder in folders.items() if (folder / "env.py").is_file()]
+        return [Branch(name, folder) for name, folder in folders.items() if folder.is_dir()]
 
     def permissions(self) -> list[Declared]:
         """Every permission that can be granted."""
