@@ -126,8 +126,10 @@ async def bring_in(
     await _insert(session, target, insertion)
     await _update(session, target, target.update(mapped))
     spellings = await _tag(session) if target.tagged else 0
-    await session.execute(text("SELECT renew_statistics()"))
-    return await _tally(session, target, superseded, spellings)
+    tally = await _tally(session, target, superseded, spellings)
+    if (tally.new or tally.changed) and not rehearsal:
+        await session.execute(text("SELECT renew_statistics()"))
+    return tally
 
 
 async def rejections(session: AsyncSession, after: int = 0) -> list[Rejection]:
