@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 from admin_app.db import Acting, Database
 from admin_app.errors import BadInput, Forbidden
-from admin_app.inputs import inputs_of, parse
+from admin_app.inputs import inputs_of, parse, storable
 from admin_app.models import Base
-from admin_app.plugin import Action, Chosen, Outcome
+from admin_app.plugin import Action, Chosen, Outcome, snake
 
 REASON_LENGTH = 2_000
+UNSTORABLE = "holds a character that cannot be stored."
 
 
 class Authority(Protocol):
@@ -57,6 +58,8 @@ async def perform(
     if not authority.may(action.permission):
         raise Forbidden(f"You may not do “{action.label}”. It needs the permission {action.permission}.")
     acting = replace(acting, reason=_reason(action, acting.reason))
+    if unstorable := [name for name, value in given.items() if not storable(f"{name}{value}")]:
+        raise BadInput(fields=dict.fromkeys(unstorable, UNSTORABLE))
     if not chosen.requested:
         raise BadInput("Nothing is selected. Tick the rows first, then choose the action.")
     if chosen.requested > limit:
@@ -81,8 +84,8 @@ def _reason(action: Action, reason: str | None) -> str | None:
     text = (reason or "").strip()
     if len(text) > REASON_LENGTH:
         raise BadInput(fields={"reason": f"has {len(text):,} characters; at most {REASON_LENGTH:,} fit."})
-    if "\x00" in text:
-        raise BadInput(fields={"reason": "holds a character that cannot be stored."})
+    if not storable(text):
+        raise BadInput(fields={"reason": UNSTORABLE})
     if not text and action.reason == "required":
         raise BadInput(fields={"reason": "Please say why; it is kept in the audit log."})
     return text or None
@@ -90,7 +93,7 @@ def _reason(action: Action, reason: str | None) -> str | None:
 
 def sentence(label: str, outcome: Outcome, model: type[Base] | type[Any]) -> str:
     """What happened, from what was counted: "Assign to agent: 20 tickets changed, 3 unchanged, 2 skipped (closed)."."""
-    noun = model.__name__.lower()
+    noun = snake(model.__name__).replace("_", " ")
     parts = [f"{outcome.changed:,} {noun}{'' if outcome.changed == 1 else 's'} changed"]
     if outcome.unchanged:
         parts.append(f"{outcome.unchanged:,} already so")

@@ -24,6 +24,7 @@ from admin_app.errors import BadInput
 from admin_app.models import Base, Instant
 
 NUMBER = re.compile(r"-?[0-9]{1,12}")
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 GIVEN = frozenset({"session", "chosen", "acting", "return"})
 """Parameters that the core gives and nobody fills in."""
 
@@ -35,6 +36,9 @@ NOBODY = "none"
 
 TEXT_LENGTH = 100_000
 """Characters that fit into a column of text without a length of its own."""
+
+QUOTED = 60
+"""Characters of what was entered that are repeated in a message."""
 
 PICKED = 200
 """Rows that one field may pick at most."""
@@ -204,7 +208,7 @@ def _kind(name: str, annotation: Any) -> Kind:
             return "choice"
         if annotation in KINDS:
             return KINDS[annotation]
-        if issubclass(annotation, Base):
+        if issubclass(annotation, Base) and hasattr(annotation, "id"):
             return "record"
     raise UnusableParameter(name, annotation)
 
@@ -238,18 +242,29 @@ async def parse(
 async def _value(session: AsyncSession, item: Input, given: Any, zone: ZoneInfo) -> Any:
     if item.kind == "records":
         return await _records(session, item, given)
-    text = given.strip() if isinstance(given, str) else given
-    if isinstance(text, str) and "\x00" in text:
-        raise ValueError("holds a character that cannot be stored.")
-    if text in (None, "") or (item.optional and text == NOBODY):
+    text = "" if given is None else _stored(str(given).strip())
+    if item.optional and text.lower() == NOBODY and item.kind not in {"text", "long_text"}:
+        return None
+    if not text:
         if item.required:
             raise ValueError("Please fill this in.")
-        return False if item.kind == "switch" and item.default is None else item.default
-    if item.kind == "record":
-        return await _record(session, item, str(text))
-    if not isinstance(text, str):
-        text = str(text)
-    return _converted(item, text, zone)
+        return False if item.kind == "switch" and item.default is None and not item.optional else item.default
+    return await _record(session, item, text) if item.kind == "record" else _converted(item, text, zone)
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can store a text: it knows neither NUL nor half a character."""
+    return not UNSTORABLE.search(text)
+
+
+def _stored(text: str) -> str:
+    if not storable(text):
+        raise ValueError("holds a character that cannot be stored.")
+    return text
+
+
+def _quoted(text: str) -> str:
+    return f"“{text}”" if len(text) <= QUOTED else f"“{text[:QUOTED]}…”"
 
 
 def _converted(item: Input, text: str, zone: ZoneInfo) -> Any:
@@ -260,11 +275,11 @@ def _converted(item: Input, text: str, zone: ZoneInfo) -> Any:
             return text
         case "number":
             if not NUMBER.fullmatch(text) or abs(int(text)) >= 2**31:
-                raise ValueError(f"“{text}” is not a whole number.")
+                raise ValueError(f"{_quoted(text)} is not a whole number.")
             return int(text)
         case "switch":
             if text.lower() not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
-                raise ValueError(f"“{text}” is neither yes nor no.")
+                raise ValueError(f"{_quoted(text)} is neither yes nor no.")
             return text.lower() in {"1", "true", "yes", "on"}
         case "date":
             return parse_date(text)
@@ -278,7 +293,7 @@ def _choice(item: Input, text: str) -> Any:
     for value, label in item.choices:
         if text.lower() in {value.lower(), label.lower()}:
             return item.type(value)
-    raise ValueError(f"“{text}” is none of {', '.join(value for value, _ in item.choices)}.")
+    raise ValueError(f"{_quoted(text)} is none of {', '.join(value for value, _ in item.choices)}.")
 
 
 def parse_date(text: str) -> date:
@@ -286,16 +301,20 @@ def parse_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"“{text}” is not a date; write it like 2026-11-21.") from None
+        raise ValueError(f"{_quoted(text)} is not a date; write it like 2026-11-21.") from None
 
 
 def parse_instant(text: str, zone: ZoneInfo) -> datetime:
-    """A point in time from ISO 8601; a time without an offset is in `zone`. Raises ValueError with a sentence."""
+    """A point in time from ISO 8601; a time without an offset is in `zone`. Raises ValueError with a sentence.
+
+    Where clocks are put back and a time comes twice, the first is meant; where they are put forward, a time that is
+    skipped counts from before: 02:30 is then 03:30.
+    """
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"“{text}” is not a time; write it like 2026-11-21 14:30.") from None
-    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{_quoted(text)} is not a time; write it like 2026-11-21 14:30.") from None
 
 
 async def _record(session: AsyncSession, item: Input, text: str) -> Any:
@@ -315,16 +334,14 @@ async def _record(session: AsyncSession, item: Input, text: str) -> Any:
             return rows[0]
         if rows:
             names = "; ".join(f"{row.label} ({row.id})" for row in rows)
-            raise ValueError(f"“{text}” could be {names}. Give the id.")
-    raise ValueError(f"“{text}” was not found, or cannot be chosen here.")
+            raise ValueError(f"{_quoted(text)} could be {names}. Give the id.")
+    raise ValueError(f"{_quoted(text)} was not found, or cannot be chosen here.")
 
 
 async def _records(session: AsyncSession, item: Input, given: Any) -> list[Any]:
     """The rows that a person means by each of several texts, every row once."""
-    texts = [given] if isinstance(given, str) else list(given or ())
-    meant = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
-    if any("\x00" in text for text in meant):
-        raise ValueError("holds a character that cannot be stored.")
+    texts = given if isinstance(given, list | tuple) else [] if given is None else [given]
+    meant = list(dict.fromkeys(text for given in texts if (text := _stored(str(given).strip()))))
     if len(meant) > PICKED:
         raise ValueError(f"has {len(meant):,} choices; at most {PICKED:,} fit.")
     rows = [await _record(session, item, text) for text in meant]
