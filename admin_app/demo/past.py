@@ -46,8 +46,9 @@ WITH numbered AS (
   RETURNING a.id, a.table_name, a.record_id, a.action, a.changes, m.change_set_id, m.at
 )
 INSERT INTO audit_logs (table_name, record_id, action, changes, user_id, actor_kind, change_set_id, reason, created_at)
-SELECT t.table_name, t.record_id, t.action, t.changes, c.user_id, c.actor_kind, c.id, c.reason, t.at
-FROM taken t JOIN change_sets c ON c.id = t.change_set_id ORDER BY t.at, t.id"""
+SELECT t.table_name, t.record_id, t.action, t.changes, c.user_id, c.actor_kind, c.id, c.reason,
+  coalesce(t.at, c.started_at) AS moment
+FROM taken t JOIN change_sets c ON c.id = t.change_set_id ORDER BY moment, t.id"""
 )
 
 EVENTS = text(
@@ -116,7 +117,10 @@ async def set_back(connection: AsyncConnection, desk: Desk, made_in: int) -> Non
 
 @dataclass(frozen=True)
 class Moment:
-    """That an act wrote the audit row of a record's creation (`nth` is 1) or of its change number `nth` - 1."""
+    """That an act wrote the audit row of a record's creation (`nth` is 1) or of its change number `nth` - 1.
+
+    In the temporary table, moments without a time of their own happened when their change set did.
+    """
 
     table: str
     record_id: str
@@ -130,7 +134,6 @@ class Moment:
             "record_id": self.record_id,
             "nth": self.nth,
             "change_set_id": change_sets[self.act],
-            "at": self.act.at,
         }
 
 
