@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from admin_app.db import Acting, Database
 from admin_app.errors import BadInput, Forbidden
-from admin_app.inputs import inputs_of, parse, storable
-from admin_app.models import Base
+from admin_app.inputs import inputs_of, parse
+from admin_app.models import Base, storable
 from admin_app.plugin import Action, Chosen, Outcome, snake
 
 REASON_LENGTH = 2_000

@@ -21,10 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import ColumnProperty, RelationshipProperty
 
 from admin_app.errors import BadInput
-from admin_app.models import Base, Instant
+from admin_app.models import Base, Instant, storable
 
 NUMBER = re.compile(r"-?[0-9]{1,12}")
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 GIVEN = frozenset({"session", "chosen", "acting", "return"})
 """Parameters that the core gives and nobody fills in."""
 
@@ -250,11 +249,6 @@ async def _value(session: AsyncSession, item: Input, given: Any, zone: ZoneInfo)
             raise ValueError("Please fill this in.")
         return False if item.kind == "switch" and item.default is None and not item.optional else item.default
     return await _record(session, item, text) if item.kind == "record" else _converted(item, text, zone)
-
-
-def storable(text: str) -> bool:
-    """Whether PostgreSQL can store a text: it knows neither NUL nor half a character."""
-    return not UNSTORABLE.search(text)
 
 
 def _stored(text: str) -> str:

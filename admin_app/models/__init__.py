@@ -14,6 +14,7 @@ from admin_app.models.base import (
     SoftDelete,
     Timestamped,
     Versioned,
+    storable,
     text_enum,
 )
 from admin_app.models.comment import Comment
@@ -74,5 +75,6 @@ __all__ = [
     "UserRole",
     "UserSession",
     "Versioned",
+    "storable",
     "text_enum",
 ]

@@ -1,6 +1,7 @@
 """What every table shares: names of constraints, column types, facts about columns, and traits."""
 
 import enum
+import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -18,6 +19,14 @@ DERIVED: dict[Any, Any] = {"audit": "derived"}
 
 LONG: dict[Any, Any] = {"audit": "long"}
 """A text of any length: creation is audited with its length and hash, later changes in full."""
+
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can store a text: it knows neither NUL nor half a character."""
+    return not _UNSTORABLE.search(text)
 
 
 class Instant(TypeDecorator[datetime]):

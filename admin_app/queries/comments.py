@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
 from admin_app.errors import BadInput, NotFound
-from admin_app.models import Comment, Ticket
+from admin_app.models import Comment, Ticket, storable
 
 
 async def thread(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> Sequence[Comment]:
@@ -33,7 +33,7 @@ async def add(
     """
     if not content.strip():
         raise BadInput(fields={"content": "Please write something first."})
-    if "\x00" in content:
+    if not storable(content):
         raise BadInput(fields={"content": "The text holds a character that cannot be stored."})
     if not await session.scalar(select(func.count()).where(Ticket.id == ticket_id, Ticket.deleted_at.is_(None))):
         raise NotFound("This ticket does not exist, or is in the trash.")

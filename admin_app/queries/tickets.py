@@ -22,6 +22,7 @@ from admin_app.models import (
     TicketSource,
     TicketStatus,
     User,
+    storable,
 )
 from admin_app.models.ticket import REOPEN_DAYS
 from admin_app.queries.changes import Chosen, Outcome, apply
@@ -213,8 +214,8 @@ def matches(text: str) -> ColumnElement[bool]:
     """
     if len(text) > SEARCH_LENGTH:
         raise BadInput(f"A search has at most {SEARCH_LENGTH} characters; this has {len(text)}.")
-    if "\x00" in text:
-        raise BadInput("A search cannot hold a NUL character.")
+    if not storable(text):
+        raise BadInput("A search cannot hold this character.")
     number = or_(Ticket.ticket_number == text.upper(), Ticket.external_id == text)
     if any(sign in text for sign in "%_") or not any(letter.isalnum() for letter in text):
         spoken = Comment.content.icontains(text, autoescape=True) & Comment.is_internal.is_(False)
@@ -244,7 +245,7 @@ async def with_details(session: AsyncSession, ticket_id: int) -> Ticket | None:
 
 
 async def bulk_create(session: AsyncSession, drafts: Sequence[Mapping[str, Any]], by: int | None) -> list[Ticket]:
-    """Make many tickets from drafts, in their order, in one statement.
+    """Make many tickets from drafts, in their order; those that name the same fields in one statement.
 
     A draft has `title`, `description`, `creator_id`, and optionally `priority`, `assignee_id`, `due_at`,
     `external_id`; raises BadInput naming the position and the field of everything else.
@@ -259,7 +260,7 @@ async def bulk_create(session: AsyncSession, drafts: Sequence[Mapping[str, Any]]
     known = DRAFT_FIELDS & {name for draft in drafts for name in draft}
     rows = [{**dict.fromkeys(known & NULLABLE), **draft, "created_by_id": by} for draft in drafts]
     made = insert(Ticket).returning(Ticket, sort_by_parameter_order=True)
-    return list((await session.scalars(made, rows)).all())
+    return list((await session.scalars(made, rows, execution_options={"render_nulls": True})).all())
 
 
 NEEDED = frozenset({"title", "description", "creator_id"})
@@ -269,14 +270,24 @@ DRAFT_FIELDS = NEEDED | NULLABLE | {"priority", "due_at", "source"}
 
 def _faults(draft: Mapping[str, Any]) -> list[tuple[str, str]]:
     faults = [(name, "cannot be given when a ticket is made.") for name in draft if name not in DRAFT_FIELDS]
-    faults += [(name, "is needed.") for name in NEEDED if draft.get(name) in (None, "")]
-    title = str(draft.get("title") or "")
+    faults += [(name, "is needed.") for name in sorted(NEEDED) if not str(draft.get(name) or "").strip()]
+    title, due_at = str(draft.get("title") or ""), draft.get("due_at")
     if len(title) > 500:
         faults.append(("title", f"has {len(title)} characters; at most 500 fit."))
+    texts = [(name, str(draft.get(name) or "")) for name in ("title", "description", "external_id")]
+    faults += [(name, "holds a character that cannot be stored.") for name, text in texts if not storable(text)]
+    people = [(name, draft.get(name)) for name in ("creator_id", "assignee_id")]
+    faults += [(name, "is no id.") for name, value in people if value is not None and not _is_id(value)]
+    if due_at is not None and not (isinstance(due_at, datetime) and due_at.tzinfo):
+        faults.append(("due_at", "is no time with a time zone."))
     for name, kind in (("priority", TicketPriority), ("source", TicketSource)):
         if name in draft and draft[name] not in set(kind):
             faults.append((name, f"is none of {', '.join(kind)}."))
     return faults
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and 0 < value < 2**63
 
 
 def live() -> Select[Ticket]:
