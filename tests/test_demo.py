@@ -1,12 +1,9 @@
 """The made-up desk: what is promised of it, on a real database, with a past and without."""
 
 import re
-import string
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import log2
-from random import Random
 from typing import Any
 
 import pytest
@@ -18,10 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from admin_app import demo
 from admin_app.db import Acting, Database
-from admin_app.demo.accounts import PASSWORD_WORDS
 from admin_app.demo.desk import Desk, imagine
-from admin_app.demo.facts import facts_of
-from admin_app.demo.words import Topic, words
 from admin_app.errors import Conflict, NotFound, Unavailable
 from admin_app.models import Door, TicketPriority, TicketSource, TicketStatus, User
 from admin_app.queries import tickets, users
@@ -399,39 +393,3 @@ async def test_a_desk_that_is_not_made_up_gets_no_passwords(database: Database, 
     for give in (demo.accounts, demo.new_passwords):
         with pytest.raises(NotFound, match=r"no made-up desk: it has no auditor@example\.com"):
             await give(database)
-
-
-def test_passwords_hold_at_least_forty_bits() -> None:
-    assert PASSWORD_WORDS * log2(len(set(words().people["password_words"]))) + log2(10_000) > 40
-
-
-def _fragments() -> Iterator[tuple[str, Topic]]:
-    for topic in words().topics.values():
-        for case in topic.cases:
-            for value in vars(case).values():
-                yield from (
-                    (part, topic) for part in ([value] if isinstance(value, str) else value) if isinstance(part, str)
-                )
-        for phrases in words().phrases.values():
-            yield from ((phrase, topic) for phrase in phrases)
-
-
-def test_every_text_mentions_only_facts_that_every_ticket_has(imagined: Desk) -> None:
-    requester, topic = imagined.customers[0], words().topics["billing"]
-    random = Random(1)  # noqa: S311  no secret
-    known = facts_of(random, requester, topic, topic.cases[0], NOW).keys() | {"agent", "back"}
-    for fragment, about in _fragments():
-        fields = {name for _, name, _, _ in string.Formatter().parse(fragment) if name}
-        assert fields <= known - ({"back"} if about.name != "outage" else set()), fragment
-
-
-def test_every_case_has_enough_to_say() -> None:
-    kinds = words().people["kinds"].keys()
-    for topic in words().topics.values():
-        for case in topic.cases:
-            assert case.titles
-            assert case.opens
-            assert len(case.details) >= 2, case.titles
-            assert all(0 <= place < len(case.solves) for place in case.direct), case.titles
-            assert set(case.kinds) <= kinds, case.titles
-    assert sum(len(topic.cases) for topic in words().topics.values()) > 90
