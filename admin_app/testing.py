@@ -70,8 +70,10 @@ async def scratch_database(server: URL, template: str | None = None) -> AsyncIte
     source = f"TEMPLATE {template} STRATEGY wal_log" if template else ""
     async with administration(server) as connection:
         await connection.execute(text(f"CREATE DATABASE {name} {source}"))
-        yield server.set(database=name)
-        await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        try:
+            yield server.set(database=name)
+        finally:
+            await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -69,10 +69,10 @@ def _refresh_search() -> Function:
     || setweight(to_tsvector('english', t.title), 'A')
     || setweight(to_tsvector('english', left(t.description, 60000)), 'B')
     || setweight(to_tsvector('english', left(coalesce(c.words, ''), 60000)), 'C')
-  FROM tickets t LEFT JOIN (
-    SELECT ticket_id, string_agg(left(content, 60000), ' ' ORDER BY created_at DESC, id DESC) AS words
-    FROM comments WHERE ticket_id = ANY (ids) AND NOT is_internal GROUP BY ticket_id
-  ) c ON c.ticket_id = t.id
+  FROM tickets t LEFT JOIN LATERAL (
+    SELECT string_agg(left(content, 60000), ' ' ORDER BY created_at DESC, id DESC) AS words
+    FROM comments WHERE ticket_id = t.id AND NOT is_internal
+  ) c ON true
   WHERE t.id = ANY (ids)
   ON CONFLICT (ticket_id) DO UPDATE SET document = excluded.document
 """
