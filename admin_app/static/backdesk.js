@@ -98,15 +98,20 @@
   async function lookUp(picker, query, answer) {
     const url = new URL(picker.input.dataset.lookup, location.href);
     url.searchParams.set("q", query);
+    picker.asked = query;
+    let results = [];
+    let trouble = "";
     try {
-      const response = await fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      const response = await fetch(url, { headers: { Accept: "application/json" } });
       if (!response.ok) throw new Error(response.status);
-      picker.trouble = "";
-      answer((await response.json()).results);
+      ({ results } = await response.json());
     } catch {
-      picker.trouble = "The search did not answer. Type again to retry.";
-      answer([]);
+      trouble = "The search did not answer. Type again to retry.";
     }
+    if (picker.asked !== query) return answer(); // an answer overtaken by a later question
+    picker.trouble = trouble;
+    picker.found = new Set(results.map((result) => String(result.id)));
+    answer(results);
   }
 
   async function picker(select) {
@@ -135,7 +140,9 @@
           this.clearOptions((data) => this.items.includes(String(data.id)));
           lookUp(this, query, answer);
         },
-        score: () => () => 1, // the server has filtered and ordered already
+        score() {
+          return (data) => (this.found?.has(String(data.id)) ? 1 : 0); // the server has filtered and ordered already
+        },
         shouldLoad: () => true,
       }),
       render: {
@@ -182,11 +189,16 @@
 
   const strokes = [[], [6, 4], [2, 4], [9, 3, 2, 3]];
 
-  /** Draw {x: [seconds], series: [{label, values}], bars?: true} of the JSON block inside a [data-chart] figure. */
+  /**
+   * Draw the JSON block inside a [data-chart] figure: {x: [seconds], series: [{label, values}], bars?: true, zone?: "UTC"}.
+   */
   async function chart(figure) {
     await library("uplot");
     const data = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
     const canvas = figure.querySelector(".chart-canvas");
+    const timeZone = data.zone ?? "UTC";
+    const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone });
+    const days = (_, moments) => moments.map((seconds) => day.format(seconds * 1000));
     let plot;
 
     function draw() {
@@ -204,15 +216,16 @@
       plot = new uPlot({
         width: canvas.clientWidth,
         height: Math.max(canvas.clientHeight, 240),
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timeZone),
         cursor: { y: false },
         scales: { y: { range: (_, low, high) => [Math.min(0, low), Math.max(1, high * 1.08)] } },
-        axes: [{ ...axis, grid: { show: false } }, { ...axis, size: 56 }],
-        series: [{}, ...data.series.map((series, index) => ({
+        axes: [{ ...axis, grid: { show: false }, values: days, space: 64 }, { ...axis, size: 56 }],
+        series: [{ label: "Day", value: (_, seconds) => (seconds === null ? "–" : day.format(seconds * 1000)) }, ...data.series.map((series, index) => ({
           label: series.label,
           stroke: colour(`--series-${(index % 6) + 1}`),
           width: 2,
           dash: strokes[index % strokes.length],
-          points: { show: data.x.length < 40 },
+          points: { show: data.x.length < 40, fill: colour("--surface") },
           ...(data.bars && { paths: uPlot.paths.bars({ size: [0.7, 40] }), fill: colour(`--series-${(index % 6) + 1}`), points: { show: false } }),
         }))],
       }, [data.x, ...data.series.map((series) => series.values)], canvas);
@@ -254,7 +267,7 @@
   }
 
   document.addEventListener("click", (event) => {
-    for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (!event.composedPath().includes(menu)) menu.open = false;
     const dismiss = event.target.closest("[data-dismiss]");
     if (dismiss) {
       const next = dismiss.closest(".notice").nextElementSibling?.querySelector("[data-dismiss]");
