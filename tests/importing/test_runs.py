@@ -36,7 +36,9 @@ def thousand() -> list[object]:
 
 async def test_of_1000_rows_37_bad_ones_are_rejected_with_reasons_and_all_others_come_in(desk: Desk) -> None:
     await desk.bring("users", [ANA])
-    report = await desk.bring("tickets", thousand())
+    read: list[int] = []
+    report = await desk.bring("tickets", thousand(), progress=read.append)
+    assert read == [1_000]
     assert (report.new, report.changed, report.unchanged, report.rejected) == (963, 0, 0, 37)
     rejected = desk.rejected(report)
     assert Counter(row["reasons"][0].split(",")[0][:40] for row in rejected) == {
