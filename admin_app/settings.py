@@ -162,8 +162,8 @@ def _switch(text: str) -> bool:
 
 def _number(low: int, high: int) -> Callable[[str], int]:
     def convert(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise ValueError(f"{text!r} is not a whole number from {low:,} to {high:,}")
+        if not text.isdecimal() or len(text) > 12 or not low <= int(text) <= high:
+            raise ValueError(f"{text[:20]!r} is not a whole number from {low:,} to {high:,}")
         return int(text)
 
     return convert
