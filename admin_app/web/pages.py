@@ -75,5 +75,5 @@ async def _box(request: Request, session: AsyncSession, record: Any, panel: Pane
         raise
     except Exception as error:  # a plugin's mistake must not take the record's page away
         logger.error("panel failed", panel=name, request_id=request_id(request), exc_info=error)
-        text = Markup('<p class="notice notice-error" role="alert">{} could not be shown. Reference: {}</p>')
+        text = Markup('<p class="notice error" role="alert">{} could not be shown. Reference: {}</p>')
         return Box(name, panel.label, text.format(panel.label, request_id(request)))
