@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from admin_app.db import Acting, Database
-from admin_app.errors import BadInput, Forbidden
+from admin_app.errors import BackdeskError, BadInput, Forbidden
 from admin_app.inputs import inputs_of, parse
 from admin_app.models import Base, storable
 from admin_app.plugin import Action, Chosen, Outcome, snake
@@ -70,7 +70,11 @@ async def perform(
     ) as change:
         values = await parse(change.session, inputs_of(action.function), given, zone)
         available = {"session": change.session, "chosen": chosen, "acting": acting, **values}
-        outcome = await action.function(**_asked_for(action.function, available))
+        outcome: object = await action.function(**_asked_for(action.function, available))
+        if not isinstance(outcome, Outcome):
+            raise BackdeskError(
+                f"Nothing was changed: {action.permission} returned no Outcome. Its plugin needs mending."
+            )
         change.counts.changed, change.counts.unchanged = outcome.changed, outcome.unchanged
         change.counts.skipped, change.counts.failed = dict(outcome.skipped), outcome.failed
     return Performed(change.id, outcome, sentence(action.label, outcome, chosen.model))

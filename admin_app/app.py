@@ -16,11 +16,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from admin_app import resources
-from admin_app.db import Acting, Database
+from admin_app.db import Database
 from admin_app.errors import BackdeskError
-from admin_app.models import Door
-from admin_app.queries import users
-from admin_app.registry import Registry, load
+from admin_app.registry import Registry, declare_permissions, load
 from admin_app.settings import Settings
 from admin_app.web.admin import PACKAGE, Backoffice
 from admin_app.web.context import BASE, Desk
@@ -62,16 +60,6 @@ def create_app(settings: Settings, database: Database, registry: Registry | None
     app.user_middleware.append(Middleware(Guard, desk=desk, error_page=admin.errors.page))
     app.add_exception_handler(404, admin.errors.handle)
     return app
-
-
-async def declare_permissions(database: Database, registry: Registry) -> None:
-    """Make permissions that are seen for the first time known, and grant them to their default roles."""
-    async with database.read() as session:
-        new = await users.undeclared(session, registry.permissions())
-    if not new:
-        return
-    async with database.transaction(Acting.system(Door.CODE), "permission.declare") as change:
-        change.counts.changed = await users.declare_permissions(change.session, new)
 
 
 def secret_of(settings: Settings) -> str:

@@ -17,7 +17,7 @@ from admin_app.models import Door
 from admin_app.plugin import Action, Chosen
 from admin_app.postgres import urls
 from admin_app.queries import users
-from admin_app.registry import Registry, available, inspect_plugins, load
+from admin_app.registry import Registry, available, declare_permissions, inspect_plugins, load
 from admin_app.settings import Settings
 
 
@@ -102,11 +102,12 @@ async def _do(settings: Settings, registry: Registry, action: Action, given: dic
         raise BadInput("Say with --on which kind of record is meant.")
     resource = registry.resource(given["on"])
     ids = [part for text in given["ids"] for part in text.split(",") if part]
-    if wrong := [part for part in ids if not part.isdecimal()]:
-        raise BadInput(f"{wrong[0]!r} is no id; ids are whole numbers.")
+    if wrong := [part for part in ids if not part.isdecimal() or len(part) > 19]:
+        raise BadInput(f"{wrong[0][:40]!r} is no id; ids are whole numbers.")
     values = {name.removeprefix("input_"): text for name, text in given.items() if name.startswith("input_") and text}
     database = Database.connect(urls(settings)[1], settings)
     try:
+        await declare_permissions(database, registry)
         authority, acting = await _who(database, given["actor"], given["reason"])
         return await perform(
             database,

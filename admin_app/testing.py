@@ -26,12 +26,12 @@ from sqlalchemy.pool import NullPool
 from starlette.applications import Starlette
 
 from admin_app import migrations, resources
-from admin_app.app import create_app, declare_permissions
+from admin_app.app import create_app
 from admin_app.db import Acting, Database
 from admin_app.models import Comment, Role, Tag, Ticket, TicketTag, User, UserRole
 from admin_app.postgres import find_or_start
 from admin_app.queries import users
-from admin_app.registry import load
+from admin_app.registry import declare_permissions, load
 from admin_app.settings import Settings
 from admin_app.web.auth import token_hash
 from admin_app.web.context import TOKEN_FIELD, Desk

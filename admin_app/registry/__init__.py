@@ -11,10 +11,11 @@ from admin_app.plugin import Plugin
 from admin_app.registry.checks import collisions, problems_of, unmappable
 from admin_app.registry.loading import available, find
 from admin_app.registry.offers import Registry
+from admin_app.registry.permissions import declare_permissions
 from admin_app.registry.problem import Problem
 from admin_app.settings import Settings
 
-__all__ = ["Problem", "Registry", "available", "inspect_plugins", "load"]
+__all__ = ["Problem", "Registry", "available", "declare_permissions", "inspect_plugins", "load"]
 
 
 def load(settings: Settings, core: Sequence[Plugin] = ()) -> Registry:

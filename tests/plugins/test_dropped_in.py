@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import URL, select
 
 from admin_app import resources
-from admin_app.app import create_app, declare_permissions
+from admin_app.app import create_app
 from admin_app.db import Database
 from admin_app.models import AuditLog, ChangeSet, Door, Ticket, User
-from admin_app.registry import load
+from admin_app.registry import declare_permissions, load
 from admin_app.settings import Settings
 from admin_app.testing import Browser, Make
 
