@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import getpass
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 from admin_app import migrations, resources
 from admin_app.actions import Authority, Operator, Performed, perform
 from admin_app.db import Acting, Database
-from admin_app.errors import BadInput, NotFound
+from admin_app.errors import BackdeskError, BadInput, NotFound
 from admin_app.inputs import Input, inputs_of
 from admin_app.models import Door
 from admin_app.plugin import Action, Chosen
@@ -74,7 +75,14 @@ def do(action: str, rest: tuple[str, ...]) -> None:
     found = registry.action(action)
     inputs = inputs_of(found.function)
     given = vars(_parser(found, inputs, registry).parse_args(rest))
-    done = asyncio.run(_do(settings, registry, found, given))
+    try:
+        done = asyncio.run(_do(settings, registry, found, given))
+    except BackdeskError:
+        raise
+    except Exception as error:  # a plugin may fail in any way
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+        raise BackdeskError(f"{found.permission} failed, and nothing was changed: {what}.") from error
     click.echo(f"{done.sentence} Change set {done.change_set_id}.")
 
 
