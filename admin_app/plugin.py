@@ -162,6 +162,7 @@ class Resource:
     default_sort: str
     can_create: bool
     can_edit: bool
+    roles: tuple[str, ...]
     origin: Origin
 
     @property
@@ -330,8 +331,13 @@ class Plugin:
         default_sort: str = "-id",
         can_create: bool = True,
         can_edit: bool = True,
+        roles: tuple[str, ...] = ("lead",),
     ) -> type[Base]:
-        """List, show and edit a model. Names are its columns and relationships; a form may hold only these."""
+        """List, show and edit a model. Names are its columns and relationships; a form may hold only these.
+
+        Its permissions, such as `tag.view`, `tag.create`, `tag.edit` and `tag.export`, are granted to `roles` when they
+        are first seen.
+        """
         frame = inspect.stack()[1]
         singular = label or snake(model.__name__).replace("_", " ").capitalize()
         self._offer(
@@ -353,6 +359,7 @@ class Plugin:
                 default_sort=default_sort,
                 can_create=can_create,
                 can_edit=can_edit,
+                roles=roles,
                 origin=Origin(frame.filename, frame.lineno),
             ),
         )

@@ -153,6 +153,7 @@ plugin.resource(
     sort=("id", "started_at"),
     can_create=False,
     can_edit=False,
+    roles=(),
 )
 plugin.resource(
     AuditLog,
@@ -180,4 +181,5 @@ plugin.resource(
     sort=("id",),
     can_create=False,
     can_edit=False,
+    roles=(),
 )

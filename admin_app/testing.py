@@ -31,7 +31,7 @@ from admin_app.db import Acting, Database
 from admin_app.models import Comment, Role, Tag, Ticket, TicketTag, User, UserRole
 from admin_app.postgres import find_or_start
 from admin_app.queries import users
-from admin_app.registry import declare_permissions, load
+from admin_app.registry import Registry, declare_permissions, load
 from admin_app.settings import Settings
 from admin_app.web.auth import token_hash
 from admin_app.web.context import TOKEN_FIELD, Desk
@@ -76,11 +76,17 @@ async def scratch_database(server: URL, template: str | None = None) -> AsyncIte
             await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    """The plugins that the settings name, and the desk's own resources."""
+    return load(Settings.from_env(), core=[resources.plugin])
+
+
 @pytest_asyncio.fixture(scope="session")
-async def template_url(server_url: URL) -> AsyncIterator[URL]:
-    """A database built by the migrations, from which others are cloned; nobody works in it."""
+async def template_url(server_url: URL, registry: Registry) -> AsyncIterator[URL]:
+    """A database built by the migrations of core and plugins, from which others are cloned; nobody works in it."""
     async with scratch_database(server_url) as url:
-        await migrations.upgrade(url)
+        await migrations.upgrade(url, plugins=registry.branches())
         yield url
 
 
@@ -100,11 +106,11 @@ async def live_database(live_url: URL) -> AsyncIterator[Database]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def shared_database(server_url: URL, template_url: URL) -> AsyncIterator[Database]:
+async def shared_database(server_url: URL, template_url: URL, registry: Registry) -> AsyncIterator[Database]:
     """The database that tests share; use `database`, which puts each test inside a transaction."""
     async with scratch_database(server_url, template_url.database) as url:
         database = Database.connect(url)
-        await declare_permissions(database, load(Settings.from_env(), core=[resources.plugin]))
+        await declare_permissions(database, registry)
         yield database
         await database.close()
 
@@ -222,11 +228,11 @@ class Browser(httpx.AsyncClient):
 
 
 @pytest.fixture(scope="session")
-def shared_app(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Starlette:
+def shared_app(shared_database: Database, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Starlette:
     """The whole application on the database that tests share."""
     folder = tmp_path_factory.mktemp("data")
     settings = replace(Settings.from_env(), data_dir=folder, secret_key="a secret for tests only, of 32+ characters")
-    return create_app(settings, shared_database)
+    return create_app(settings, shared_database, registry)
 
 
 @pytest_asyncio.fixture

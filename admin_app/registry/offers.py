@@ -76,7 +76,7 @@ class Registry:
     def permissions(self) -> list[Declared]:
         """Every permission that can be granted."""
         declared = [
-            Declared(f"{resource.name}.{deed}", f"{deed.capitalize()} {resource.label_plural.lower()}")
+            Declared(f"{resource.name}.{deed}", f"{deed.capitalize()} {resource.label_plural.lower()}", resource.roles)
             for resource in self.resources.values()
             for deed in ("view", "create", "edit", "export")
         ]
