@@ -153,6 +153,16 @@ HOSTILE = [
         "Take `acting: Acting` and read acting.reason.",
     ),
     Hostile(
+        "p016_form",
+        "from admin_app.models import SavedView\n"
+        + BEGIN
+        + "plugin.resource(SavedView, columns=('id',), form=('name', 'definition'))\n",
+        "P016",
+        FIRST + 1,
+        "form: SavedView.definition has a type that nobody can fill in.",
+        "Leave 'definition' out of the form.",
+    ),
+    Hostile(
         "p016_unknown",
         "from __future__ import annotations\n" + BEGIN + ACTION.replace("[Ticket])", "[Ticket], agent: Agent)"),
         "P016",

@@ -11,7 +11,7 @@ from sqlalchemy import inspect as inspected
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
-from admin_app.inputs import UnusableParameter, inputs_of
+from admin_app.inputs import UnusableParameter, columns_of, inputs_of
 from admin_app.models import Base
 from admin_app.plugin import Action, Origin, Page, Panel, Plugin, Resource, Stat
 from admin_app.registry.offers import Registry
@@ -132,6 +132,18 @@ def _check_resource(problem: Report, resource: Resource) -> Iterator[Problem]:
     if resource.default_sort.lstrip("-") not in known:
         fix = suggestion(resource.default_sort.lstrip("-"), known).strip() or "Name a column of the model."
         yield problem("P010", resource.origin, f"default_sort: there is no {resource.default_sort!r}.", fix)
+    yield from _check_form(problem, resource)
+
+
+def _check_form(problem: Report, resource: Resource) -> Iterator[Problem]:
+    """Columns of a form that nobody could fill in, so that this is not found by whoever opens the form."""
+    attributes = inspected(resource.model).attrs
+    for name in sorted({*resource.form, *resource.create_form} & set(attributes.keys())):
+        try:
+            columns_of(resource.model, [name])
+        except UnusableParameter as error:
+            what = f"form: {resource.model.__name__}.{error.name} has a type that nobody can fill in."
+            yield problem("P016", resource.origin, what, f"Leave {name!r} out of the form.")
 
 
 def _check_tables(problem: Report, plugin: Plugin) -> Iterator[Problem]:
