@@ -69,10 +69,11 @@ BEGINNINGS = {
 
 PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 MARKUP = re.compile(
-    rb"(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|script|iframe|svg|\?xml[^>]*>.{0,2000}<svg)",
+    rb"(\xef\xbb\xbf)?\s*(<!--((?!-->).)*-->\s*)*<(!doctype\s+html|html|head|body|script|iframe|svg|\?xml[^>]*>.{0,2000}<svg)",
     re.IGNORECASE | re.DOTALL,
 )
-"""How a web page begins, or a picture that can hold scripts."""
+"""How a web page begins, or a picture that can hold scripts. A comment ends at its first end: were that left open, many
+comments could be divided in so many ways that trying them all would take years."""
 
 TEXT_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -100,7 +101,7 @@ class Files:
         key = secrets.token_hex(16)
         place = self.place(key)
         draft = place.with_name(f".{place.name}")
-        await asyncio.to_thread(place.parent.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self._make_room, place.parent)
         try:
             stored = await self._write(key, name, read, draft)
             await asyncio.to_thread(draft.replace, place)
@@ -108,6 +109,11 @@ class Files:
             draft.unlink(missing_ok=True)
             raise
         return stored
+
+    def _make_room(self, folder: Path) -> None:
+        """Make the folders for a file, which other users of the machine cannot read."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
 
     async def _write(self, key: str, name: str, read: Read, draft: Path) -> Stored:
         digest, size = hashlib.sha256(), 0
