@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import ColumnProperty, RelationshipProperty
 
 from admin_app.errors import BadInput
-from admin_app.models import Base, Instant, storable
+from admin_app.models import YEARS, Base, Instant, storable
 
 NUMBER = re.compile(r"-?[0-9]{1,12}")
 GIVEN = frozenset({"session", "chosen", "acting", "return"})
@@ -301,14 +301,19 @@ def parse_date(text: str) -> date:
 def parse_instant(text: str, zone: ZoneInfo) -> datetime:
     """A point in time from ISO 8601; a time without an offset is in `zone`. Raises ValueError with a sentence.
 
+    Years that are not in YEARS are refused: such a time can be stored, but not be shown in every zone.
+
     Where clocks are put back and a time comes twice, the first is meant; where they are put forward, a time that is
     skipped counts from before: 02:30 is then 03:30.
     """
     try:
-        value = datetime.fromisoformat(text)
-        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+        given = datetime.fromisoformat(text)
+        value = (given if given.tzinfo else given.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{_quoted(text)} is not a time; write it like 2026-11-21 14:30.") from None
+    if value.year not in YEARS:
+        raise ValueError(f"{_quoted(text)} is too far away; a time lies between {YEARS[0]} and {YEARS[-1]}.")
+    return value
 
 
 async def _record(session: AsyncSession, item: Input, text: str) -> Any:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from admin_app.importing.fields import Field, Kind, Unusable
 from admin_app.importing.sources import Row, Source, shown
+from admin_app.models import YEARS
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_INTEGER = 2**31 - 1
@@ -63,9 +64,12 @@ def instant(text: str, format: str | None, zone: str) -> datetime:  # noqa: A002
     """A point in time, from ISO 8601 unless there is a format; what names no time zone is meant in `zone`."""
     try:
         found = datetime.strptime(text, format) if format else datetime.fromisoformat(text)  # noqa: DTZ007
-        return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+        value = (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Unusable(f"{shown(text)} is not a time like {format or '2026-03-31T14:30:00Z'}") from None
+    if value.year not in YEARS:
+        raise Unusable(f"{shown(text)} is too far away; a time lies between {YEARS[0]} and {YEARS[-1]}")
+    return value
 
 
 def _switch(text: str, customs: Customs) -> bool:

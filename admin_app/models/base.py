@@ -29,6 +29,10 @@ def storable(text: str) -> bool:
     return not _UNSTORABLE.search(text)
 
 
+YEARS = range(1900, 2200)
+"""In which a point in time may lie: so far from both ends of the calendar that it can be written in every zone."""
+
+
 class Instant(TypeDecorator[datetime]):
     """A point in time: `timestamptz` in the database, an aware datetime in UTC in Python; naive values are refused."""
 
