@@ -42,6 +42,8 @@ NONE = "none"
 ME = "me"
 """How the viewer writes "I" where a person is meant."""
 BIGGEST = 2**63 - 1
+VALUES = 200
+"""Values that one filter takes: more than anybody picks, and few enough to name each of them on the page."""
 
 
 class Word(NamedTuple):
@@ -135,6 +137,8 @@ def filtered(model: type[Any], name: str, texts: Sequence[str], viewer: Viewer) 
     try:
         if not (words := words_of(texts)):
             raise ValueError("holds no value.")
+        if len(words) > VALUES:
+            raise ValueError(f"holds {len(words):,} values; at most {VALUES} fit.")
         if kind not in {"choice", "text"} and any(map(_empty, words)) and not optional(model, name):
             raise ValueError(f"“{NONE}” cannot be, because every record has one.")
         match kind:

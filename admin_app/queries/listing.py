@@ -40,7 +40,10 @@ class Listed(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ListQuery:
-    """What a list is asked for; `sort` has a `-` in front where the greatest comes first, `page` counts from 1."""
+    """What a list is asked for; `sort` has a `-` in front where the greatest comes first, `page` counts from 1.
+
+    `visible` is not asked for but demanded: what a row must fulfil for this viewer.
+    """
 
     listed: Listed
     filters: tuple[Filtered, ...] = ()
@@ -50,6 +53,7 @@ class ListQuery:
     size: int = SIZE
     trash: bool = False
     overdue: bool | None = None
+    visible: tuple[ColumnElement[bool], ...] = ()
 
     @classmethod
     def parse(cls, listed: Listed, given: Iterable[tuple[str, str]], viewer: Viewer) -> Self:
@@ -90,7 +94,7 @@ class ListQuery:
     def conditions(self) -> list[ColumnElement[bool]]:
         """What a row must fulfil; live rows only, or the trash only."""
         model = self.listed.model
-        found = [item.condition for item in self.filters]
+        found = [*self.visible, *(item.condition for item in self.filters)]
         if issubclass(model, SoftDelete):
             found.append(model.deleted_at.is_not(None) if self.trash else model.deleted_at.is_(None))
         if self.overdue is not None:

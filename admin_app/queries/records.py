@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, func, inspect, literal, select
+from sqlalchemy import BigInteger, ColumnElement, func, inspect, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import RelationshipProperty, joinedload, selectinload
@@ -23,14 +23,15 @@ async def one(
     id: int,  # noqa: A002  what it is called everywhere
     names: Iterable[str] = (),
     *,
+    where: Iterable[ColumnElement[bool]] = (),
     lock: bool = False,
 ) -> Model | None:
-    """A record by its id, with the relationships among `names` loaded; None when there is none.
+    """A record by its id, with the relationships among `names` loaded; None when there is none, or not `where`.
 
     With `lock`, nobody else can change it until the transaction ends.
     """
     key = inspect(model).primary_key[0]
-    found = select(model).where(key == id).options(*loading(model, names))
+    found = select(model).where(key == id, *where).options(*loading(model, names))
     if lock:
         found = found.with_for_update(of=model).execution_options(populate_existing=True)
     return (await session.scalars(found)).one_or_none()

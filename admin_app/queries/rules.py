@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from admin_app.errors import BadInput, IllegalTransition
 from admin_app.models import (
@@ -70,6 +70,13 @@ def withheld(actor: Actor, model: type[Base]) -> frozenset[str]:
     if model in {Comment, Attachment} and not actor.may("comment.public"):
         return frozenset({"is_internal"})
     return frozenset()
+
+
+def visible(actor: Actor, model: type[Base]) -> tuple[ColumnElement[bool], ...]:
+    """What a row must fulfil beyond the permission to see its model: internal files are for those who read notes."""
+    if model is Attachment and not actor.may("comment.view"):
+        return (Attachment.is_internal.is_(False),)
+    return ()
 
 
 def following(actor: Actor, ticket: Ticket) -> tuple[TicketStatus, ...]:

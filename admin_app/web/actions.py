@@ -2,7 +2,6 @@
 
 import secrets
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqladmin.templating import Jinja2Templates
 from sqlalchemy import func, select
@@ -15,13 +14,14 @@ from admin_app.errors import BadInput, BadRequest, Conflict, Forbidden, NotFound
 from admin_app.inputs import humanized, inputs_of
 from admin_app.models import ChangeSet
 from admin_app.plugin import Action, Chosen, Resource
+from admin_app.queries import rules
 from admin_app.web.context import (
-    BASE,
     Notice,
     acting,
     actor_of,
     desk_of,
     form_of,
+    inside,
     path,
     redirect,
     render,
@@ -56,7 +56,7 @@ async def _perform(
 ) -> Response:
     desk, actor = desk_of(request), actor_of(request)
     given = {name: value for name, value in text_fields(form).items() if name not in OWN_FIELDS}
-    back = safe_back(_text(form, "back"), resource)
+    back, key = inside(_text(form, "back"), path(resource.name, "list")), _text(form, "key") or None
     try:
         done = await perform(
             desk.database,
@@ -67,7 +67,7 @@ async def _perform(
             given,
             zone=zone_of(request),
             limit=desk.settings.bulk_limit,
-            idempotency_key=_text(form, "key"),
+            idempotency_key=key,
         )
     except BadInput as error:
         problems = {**text_fields(form), "_problems": error.fields or {"": error.message}}
@@ -75,7 +75,7 @@ async def _perform(
             request, resource, action, chosen, templates, back=back, filled=problems, status=error.status
         )
     except Conflict:
-        if (earlier := await _done_before(request, _text(form, "key"))) is None:
+        if key is None or (earlier := await _done_before(request, key)) is None:
             raise
         notice = Notice("This was sent twice and has been done once.", "info", path("change_set", "details", earlier))
         return redirect(request, back, notice)
@@ -84,7 +84,7 @@ async def _perform(
     return redirect(request, back, Notice(done.sentence, level, href, "See the change set" if href else None))
 
 
-async def _done_before(request: Request, key: str | None) -> int | None:
+async def _done_before(request: Request, key: str) -> int | None:
     """The change set that was made with this form before, when a form is sent twice."""
     found = select(ChangeSet.id).where(ChangeSet.user_id == actor_of(request).user_id, ChangeSet.idempotency_key == key)
     async with desk_of(request).database.read() as session:
@@ -124,7 +124,7 @@ async def _form(
         "picked": picked,
         "problems": problems,
         "loose_problems": [f"{humanized(name)} {text}".strip() for name, text in problems.items() if name not in tied],
-        "back": safe_back(back, resource),
+        "back": inside(back, path(resource.name, "list")),
         "key": filled.get("key") or secrets.token_urlsafe(16),
         "url": path(resource.name, "do", action.permission),
         "lookup": path(resource.name, "lookup", action.permission),
@@ -151,6 +151,8 @@ def _action(request: Request, resource: Resource) -> Action:
     actor = actor_of(request)
     if not (actor.may(action.permission) and actor.may(f"{resource.name}.view")):
         raise Forbidden(f"You may not do “{action.label}”. It needs the permission {action.permission}.")
+    if rules.visible(actor, resource.model):
+        raise Forbidden(f"You may not do “{action.label}”, because some of these records are hidden from you.")
     return action
 
 
@@ -163,19 +165,6 @@ def _chosen(resource: Resource, texts: list[str]) -> Chosen[Any]:
         return Chosen.of(resource.model, (int(part) for part in parts))
     except BadInput as error:
         raise BadRequest(error.message) from error
-
-
-def safe_back(given: str | None, resource: Resource) -> str:
-    """Where to go afterwards: a page of ours that the form names, else the list."""
-    parts = urlsplit(given or "")
-    inside = not parts.scheme and not parts.netloc and parts.path.startswith(f"{BASE}/") and "\\" not in parts.path
-    return (
-        f"{parts.path}?{parts.query}"
-        if inside and parts.query
-        else parts.path
-        if inside
-        else path(resource.name, "list")
-    )
 
 
 def _text(form: FormData, name: str) -> str | None:

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from sqladmin import Admin
 from sqladmin.authentication import login_required
 from sqladmin.templating import Jinja2Templates
-from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from starlette.routing import Route
 from admin_app.errors import BackdeskError, Forbidden
 from admin_app.inputs import humanized
 from admin_app.web import auth, lists, pages, records
-from admin_app.web.context import BASE, Desk, exact, render, when
+from admin_app.web.context import BASE, Desk, exact, inside, path, render, when
 from admin_app.web.errors import ErrorPages
 from admin_app.web.views import Authorization, RecordView, view_of
 
@@ -35,10 +35,11 @@ class Backoffice(Admin):
 
     def __init__(self, app: Starlette, desk: Desk) -> None:
         self.desk = desk
-        read_only = async_sessionmaker(desk.database.bind)
+        bind = desk.database.bind
+        read_only = bind.execution_options(postgresql_readonly=True) if isinstance(bind, AsyncEngine) else bind
         super().__init__(
             app,
-            session_maker=read_only,
+            session_maker=async_sessionmaker(read_only),
             base_url=BASE,
             title="Backdesk",
             authentication_backend=auth.Authentication(),
@@ -119,7 +120,7 @@ class Backoffice(Admin):
             if isinstance(answer, Response):
                 return answer
             problem, email = answer, str((await request.form()).get("email", ""))
-        target = auth.safe_next(request.query_params.get("next"))
+        target = inside(request.query_params.get("next"), path(""))
         context = {"error": problem, "next": target, "email": email}
         return await render(request, self.templates, "sqladmin/login.html", context, status=401 if problem else 200)
 

@@ -1,6 +1,7 @@
 """What every request has: the desk it belongs to, who asks, their form with its token, and how a page is rendered."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 from jinja2 import pass_context
 from jinja2.runtime import Context
+from python_multipart.multipart import parse_options_header
 from sqladmin.templating import Jinja2Templates
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -20,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from admin_app.db import Acting, Database
-from admin_app.errors import BadRequest, CrossSite, SignInRequired
+from admin_app.errors import BadRequest, CrossSite, SignInRequired, TooMany
 from admin_app.models import Door
 from admin_app.plugin import Resource, Visit
 from admin_app.queries.users import Actor
@@ -34,6 +36,10 @@ NOTICE_COOKIE = "backdesk_notice"
 VISITOR_COOKIE = "backdesk_visitor"
 FORM_FIELDS = 20_000
 """Fields that one form may have: more rows than anybody ticks by hand."""
+FORM_BYTES = 3 * 1024 * 1024
+"""Bytes that a form may have whose characters are written out as `%F0%9F%98%80`, which takes long to read."""
+DECEPTIVE = re.compile(r"[\\\x00-\x1f]")
+"""What browsers leave out of an address, or read as a slash, so that it would lead elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,11 @@ def zone_of(request: Request) -> ZoneInfo:
     return time_zone(actor.time_zone) if actor and actor.time_zone else desk_of(request).settings.time_zone
 
 
+def address_of(request: Request) -> str | None:
+    """Where a request comes from, as far as there is room for it; None where the server does not know."""
+    return request.client.host[:100] if request.client else None
+
+
 def acting(request: Request, reason: str | None = None) -> Acting:
     """The signed-in person as who makes a change through the web."""
     return Acting(
@@ -109,7 +120,7 @@ def acting(request: Request, reason: str | None = None) -> Acting:
         door=Door.WEB,
         reason=(reason or "").strip() or None,
         request_id=request_id(request),
-        address=request.client.host if request.client else None,
+        address=address_of(request),
         user_agent=request.headers.get("user-agent"),
     )
 
@@ -156,11 +167,19 @@ def token(request: Request) -> str:
     return desk_of(request).form_signer.dumps(_holder(request))
 
 
-async def form_of(request: Request) -> FormData:
-    """The posted form, once its token is found to be ours; raises CrossSite or BadRequest.
+def inside(address: str | None, otherwise: str) -> str:
+    """An address that somebody named, where it is one of ours, else another."""
+    named = address or ""
+    ours = (named == BASE or named.startswith(f"{BASE}/")) and not DECEPTIVE.search(named)
+    return named if ours else otherwise
 
-    This is the only way to a form, so that none is read unchecked.
+
+async def form_of(request: Request, *, at_most: int | None = None) -> FormData:
+    """The posted form of `at_most` so many bytes, once its token is found to be ours.
+
+    This is the only way to a form, so that none is read unchecked. Raises CrossSite, BadRequest, or TooMany.
     """
+    _check_kind(request, at_most)
     limit = desk_of(request).settings.upload_limit_mb * 1024 * 1024
     try:
         form = await request.form(max_fields=FORM_FIELDS, max_part_size=limit)
@@ -173,6 +192,20 @@ async def form_of(request: Request) -> FormData:
         await form.close()
         raise
     return form
+
+
+def _check_kind(request: Request, at_most: int | None) -> None:
+    """Raise TooMany or BadRequest for a form that is not worth reading, or is in an alphabet that nobody sends.
+
+    Of other alphabets, some can write half characters, which nothing behind the form expects.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if at_most is None and kind != b"multipart/form-data":
+        at_most = FORM_BYTES
+    if at_most is not None and int(request.headers.get("content-length", "0")) > at_most:
+        raise TooMany("This form holds more than Backdesk takes at once. Please shorten it, or send it in parts.")
+    if options.get(b"charset", b"utf-8").lower() != b"utf-8":
+        raise BadRequest("A form has to be sent in UTF-8.")
 
 
 def _check_token(request: Request, given: str) -> None:

@@ -168,10 +168,10 @@ async def _moved(
     session: AsyncSession, item: Input, rows: list[Any], mine: list[str], original: list[str], zone: ZoneInfo
 ) -> dict[str, Any]:
     """The rows after what the sender added and took away, whatever others added meanwhile."""
-    by_name = {row.label.lower(): text_of(row, zone) for row in rows}
-    wanted = [by_name.get(text.lower(), text) for text in mine]
-    added = [text for text in wanted if text not in original]
-    kept = [row for row in rows if text_of(row, zone) in wanted or text_of(row, zone) not in original]
+    by_name, before = {row.label.lower(): text_of(row, zone) for row in rows}, set(original)
+    wanted = dict.fromkeys(by_name.get(text.lower(), text) for text in mine)
+    added = [text for text in wanted if text not in before]
+    kept = [row for row in rows if text_of(row, zone) in wanted or text_of(row, zone) not in before]
     new = (await parse(session, [item], {item.name: added}, zone))[item.name]
     after = list(dict.fromkeys([*kept, *new]))
     return {item.name: after} if {*after} != {*rows} else {}
@@ -205,8 +205,9 @@ class Difference:
         """What the field becomes where nobody has to choose."""
         if self.item.kind != "records":
             return self.theirs if same(self.mine, self.original) else self.mine
-        kept = [text for text in self.theirs if text in self.mine or text not in self.original]
-        return list(dict.fromkeys([*kept, *(text for text in self.mine if text not in self.original)]))
+        mine, original = set(self.mine), set(self.original)
+        kept = [text for text in self.theirs if text in mine or text not in original]
+        return list(dict.fromkeys([*kept, *(text for text in self.mine if text not in original)]))
 
 
 def differences(inputs: Sequence[Input], form: Filled, present: Texts) -> list[Difference]:

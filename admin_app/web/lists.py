@@ -1,7 +1,7 @@
 """The list of a resource: one page of its records with search, filters and actions, and the whole of it as a file."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from admin_app.db import Database
 from admin_app.errors import BadRequest, NotFound
 from admin_app.plugin import Action, Resource, Where
-from admin_app.queries import rows
+from admin_app.queries import rows, rules
 from admin_app.queries.filters import relation_of
 from admin_app.queries.listing import DEEPEST, SIZES, ListQuery
 from admin_app.queries.periods import Viewer
@@ -77,7 +77,8 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
 
 def _query(request: Request, resource: Resource) -> ListQuery:
     viewer = Viewer(actor_of(request).user_id, zone_of(request), datetime.now(UTC))
-    return ListQuery.parse(resource, request.query_params.multi_items(), viewer)
+    asked = ListQuery.parse(resource, request.query_params.multi_items(), viewer)
+    return replace(asked, visible=rules.visible(actor_of(request), resource.model))
 
 
 def _long(request: Request) -> bool:

@@ -1,12 +1,13 @@
 """The pages of one record, whatever its resource: what is known of it, its forms, and saving them as change sets."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from sqladmin.templating import Jinja2Templates
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -61,9 +62,7 @@ async def show(
     """The page of a record; with `problems` by form and what was typed, after a form on it could not be saved."""
     names = (*resource.details, "deleted_by")
     async with desk_of(request).database.read(snapshot=True) as session:
-        record: Any = await records.one(session, resource.model, key, names)
-        if record is None:
-            raise NotFound
+        record = await _seen(request, session, resource, key, names)
         more = await related(request, session, record)
         boxes = await pages.boxes(request, session, record, templates)
     trashed = isinstance(record, SoftDelete) and record.deleted_at is not None
@@ -82,6 +81,17 @@ async def show(
         **more,
     }
     return await render(request, templates, "backdesk/details.html", context, status=status)
+
+
+async def _seen(
+    request: Request, session: AsyncSession, resource: Resource, key: int, names: Iterable[str], *, lock: bool = False
+) -> Any:
+    """A record that this person may see; raises NotFound."""
+    where = rules.visible(actor_of(request), resource.model)
+    record = await records.one(session, resource.model, key, names, where=where, lock=lock)
+    if record is None:
+        raise NotFound
+    return record
 
 
 def _may_edit(request: Request, resource: Resource, record: Any) -> bool:
@@ -134,9 +144,7 @@ async def edit(request: Request, view: Any, templates: Jinja2Templates) -> Respo
     key, zone = key_of(request.path_params["pk"]), zone_of(request)
     posted = None if request.method in {"GET", "HEAD"} else await form_of(request)
     async with desk_of(request).database.read() as session:
-        record: Any = await records.one(session, resource.model, key, resource.form)
-    if record is None:
-        raise NotFound
+        record = await _seen(request, session, resource, key, resource.form)
     inputs = forms.inputs_for(resource, actor_of(request), record)
     present = forms.texts_of(record, inputs, zone)
     if posted is None:
@@ -199,9 +207,7 @@ async def update(request: Request, resource: Resource, pk: str, data: dict[str, 
         f"{resource.name}.edit",
         parameters={"resource": resource.model.__tablename__, "id": key},
     ) as change:
-        record: Any = await records.one(change.session, resource.model, key, resource.form, lock=True)
-        if record is None:
-            raise NotFound
+        record = await _seen(request, change.session, resource, key, resource.form, lock=True)
         _check_version(request, resource, record, sent)
         draft = await forms.draft(change.session, actor, resource, record, sent, zone)
         if draft.values:

@@ -3,7 +3,6 @@
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -38,6 +37,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+LENGTH = re.compile(r"[0-9]{1,18}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
@@ -74,14 +75,13 @@ class Guard:
 
     def _check(self, method: str, headers: Headers) -> None:
         host = headers.get("host", "").lower()
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        allowed = self.desk.settings.allowed_hosts
-        if "*" not in allowed and name not in allowed:
+        named, allowed = HOST.fullmatch(host), self.desk.settings.allowed_hosts
+        if named is None or ("*" not in allowed and named[1] not in allowed):
             raise BadRequest("Backdesk is not served under this name. Add it to BACKDESK_ALLOWED_HOSTS.")
         if "transfer-encoding" in headers:
             raise BadRequest("A request has to say beforehand how long it is.")
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > (self.desk.settings.upload_limit_mb + 2) * 1024 * 1024:
+        if not LENGTH.fullmatch(length) or int(length) > (self.desk.settings.upload_limit_mb + 2) * 1024 * 1024:
             raise TooMany(f"This is larger than {self.desk.settings.upload_limit_mb} MB, the limit of one upload.")
         if method not in SAFE_METHODS and not _same_origin(headers, host):
             raise CrossSite
@@ -92,7 +92,7 @@ def _same_origin(headers: Headers, host: str) -> bool:
     if site := headers.get("sec-fetch-site"):
         return site in {"same-origin", "none"}
     if origin := headers.get("origin"):
-        return urlsplit(origin).netloc.lower() == host
+        return origin.lower().partition("://")[2] == host
     return True
 
 
