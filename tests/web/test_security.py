@@ -1,11 +1,16 @@
 """The outermost layer: who is answered, what may change something, and what every answer carries."""
 
 import re
+from dataclasses import replace
 
 import pytest
+from sqlalchemy.exc import DBAPIError
+from starlette.applications import Starlette
 
+from admin_app.db import Database
 from admin_app.models import Ticket
 from admin_app.testing import Browser, Make
+from admin_app.web.admin import Backoffice
 
 
 async def test_every_page_carries_a_strict_content_security_policy_and_is_not_stored(client: Browser) -> None:
@@ -88,6 +93,18 @@ async def test_the_routes_of_sqladmin_that_we_do_without_do_not_exist(
     answer = await client.request(method, path.format(id=ticket.id), headers={"x-csrf-token": client.token})
     assert answer.status_code in {404, 405}
     assert "backdesk.plugins" not in answer.text
+
+
+async def test_a_session_of_sqladmins_own_can_only_read(
+    live_database: Database, make_live: Make, shared_app: Starlette
+) -> None:
+    ticket = await make_live.ticket()
+    desk = replace(shared_app.state.desk, database=live_database)
+    async with Backoffice(Starlette(), desk).session_maker() as session:
+        found = await session.get_one(Ticket, ticket.id)
+        found.title = "Changed past every rule"
+        with pytest.raises(DBAPIError, match="read-only transaction"):
+            await session.commit()
 
 
 async def test_signing_out_by_a_link_changes_nothing(client: Browser) -> None:
