@@ -182,7 +182,10 @@ async def _create_role(connection: AsyncConnection, app_url: URL | None) -> None
 
 
 async def _grant(connection: AsyncConnection) -> None:
-    """Give the application's role exactly what it needs: no DDL, no change of the audit log, no deletion of people."""
+    """Give the application's role exactly what it needs: no DDL, no change of the audit log, no deletion of people.
+
+    What acts as the owner may be called by nobody else.
+    """
     tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     await connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
     await connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}"))
@@ -190,6 +193,9 @@ async def _grant(connection: AsyncConnection) -> None:
     await connection.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {APP_ROLE}"))
     for table in tables:
         await connection.execute(text(f'GRANT {_rights(table)} ON "{table}" TO {APP_ROLE}'))
+    for function in (function for function in triggers.functions() if function.definer):
+        await connection.execute(text(f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC"))
+        await connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function.signature} TO {APP_ROLE}"))
 
 
 def _rights(table: str) -> str:

@@ -132,6 +132,32 @@ async def test_things_of_ones_own_do_not_swallow_the_audit(as_app: Database, bef
         await change.session.execute(text("DROP TABLE IF EXISTS pg_temp.audit_logs, pg_temp.tickets"))
 
 
+async def test_things_of_ones_own_do_not_swallow_what_the_database_derives(as_app: Database) -> None:
+    async with as_app.transaction(Acting(user_id=1), "test.temporary") as change:
+        for table in ("tickets", "users", "ticket_search", "ticket_status_events"):
+            await change.session.execute(text(f"CREATE TEMP TABLE {table} (LIKE public.{table})"))
+        await change.session.execute(text("SET LOCAL search_path = pg_temp, public"))
+        make = "INSERT INTO public.tickets (title, description, creator_id) VALUES ('a', 'b', 1) RETURNING id"
+        number = await change.session.scalar(text(make))
+        for table in ("ticket_search", "ticket_status_events"):
+            found = text(f"SELECT count(*) FROM public.{table} WHERE ticket_id = {number}")
+            assert await change.session.scalar(found) == 1, table
+            await change.session.execute(text(f"DROP TABLE pg_temp.{table}"))
+        await change.session.execute(text("DROP TABLE pg_temp.tickets, pg_temp.users"))
+
+
+async def test_what_acts_as_the_owner_is_called_by_the_application_and_nobody_else(as_app: Database) -> None:
+    """Where the list of who may is empty (null), everybody may; grantee 0 is everybody."""
+    open_to_all = text(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef AND"
+        " (proacl IS NULL OR EXISTS (SELECT FROM aclexplode(proacl) AS one WHERE one.grantee = 0))"
+    )
+    async with as_app.read() as session:
+        assert (await session.scalars(open_to_all)).all() == []
+    async with as_app.transaction(Acting.system(), "test.statistics") as change:
+        await change.session.execute(text("SELECT renew_statistics()"))
+
+
 async def test_how_a_change_set_went_can_still_be_written(as_app: Database) -> None:
     async with as_app.transaction(Acting.system(), "test.close") as change:
         await change.session.execute(text(f"UPDATE change_sets SET state = 'running' WHERE id = {change.id}"))
