@@ -64,7 +64,7 @@ async def upload(request: Request, resource: Resource, templates: Jinja2Template
     key = key_of(request.path_params["id"])
     if resource.model is not Ticket:
         raise NotFound
-    form = await form_of(request)
+    form = await form_of(request, files=True)
     shared = form.get("shared") == "1"
     try:
         for permission in ("ticket.view", "attachment.create", *(("comment.public",) if shared else ())):

@@ -174,10 +174,11 @@ def inside(address: str | None, otherwise: str) -> str:
     return named if ours else otherwise
 
 
-async def form_of(request: Request, *, at_most: int | None = None) -> FormData:
+async def form_of(request: Request, *, at_most: int | None = None, files: bool = False) -> FormData:
     """The posted form of `at_most` so many bytes, once its token is found to be ours.
 
-    This is the only way to a form, so that none is read unchecked. Raises CrossSite, BadRequest, or TooMany.
+    Its `files` are for the caller to close; where none are expected, those that came are dropped at once. This is the
+    only way to a form, so that none is read unchecked. Raises CrossSite, BadRequest, or TooMany.
     """
     _check_kind(request, at_most)
     limit = desk_of(request).settings.upload_limit_mb * 1024 * 1024
@@ -185,6 +186,8 @@ async def form_of(request: Request, *, at_most: int | None = None) -> FormData:
         form = await request.form(max_fields=FORM_FIELDS, max_part_size=limit)
     except HTTPException as error:
         raise BadRequest(f"The form could not be read: {error.detail}") from error
+    if not files:
+        await form.close()
     given = form.get(TOKEN_FIELD) or request.headers.get("x-csrf-token") or ""
     try:
         _check_token(request, str(given))

@@ -1,0 +1,168 @@
+"""Every route of the desk, found from the application itself, under whatever anybody may send there."""
+
+import re
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount, Route
+
+from admin_app import resources
+from admin_app.app import create_app
+from admin_app.db import Database
+from admin_app.registry import load
+from admin_app.settings import Settings
+from admin_app.testing import Browser, Make
+from admin_app.web.context import TOKEN_FIELD
+
+SECONDS = 2.0
+"""Within which everything is answered; one request that computes keeps all others waiting."""
+
+REGISTRY = load(Settings.from_env(), core=[resources.plugin])
+OPEN = {"/healthz", "/readyz", "/admin/login"}
+"""What answers whoever asks."""
+
+HARD = [
+    *("", " ", "0", "-1", "1", "2", "3", "1.5", "1e400", "٣", "²", "9" * 19, "9" * 400, str(2**31), str(2**63)),
+    *("none", "me", "yes", "null", "NaN", "true", "..", "../..", "1..", "2026-01-01", "9999-12-31", "0001-01-01..x"),
+    *("\x00", "a\x00b", "\x1b[31m", "\r\nset-cookie: a=b", "%", "%00", "%2e%2e%2f", "_", "\\", "'", '"', '""', "`;--"),
+    *("{{7*7}}", "{0.__class__}", "${x}", "<script>", "[", "]", "(" * 50, ",", ",,", "a,b", "\u202e", "😀", "\ufeff"),
+    *("-id", "-", "id", "title", "nothing", "//evil.example", "javascript:1", "x" * 3_000, "1," * 500),
+]
+LEAKS = re.compile(r"asyncpg|sqlalchemy|traceback|psycopg|\bSELECT\b|\bINSERT\b|constraint|\.py\b")
+
+
+def leaves(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The path and one method of every route, however deep it is mounted."""
+    for route in routes:
+        if isinstance(route, Route):
+            yield from ((prefix + route.path, method) for method in sorted(route.methods or ()) if method != "HEAD")
+        elif isinstance(route, Mount):
+            yield from leaves(route.routes, prefix + route.path)
+
+
+def all_routes() -> list[tuple[str, str]]:
+    """Those of an application that is never started, so that tests can be named after them."""
+    database = Database.connect(Settings.from_env({"DATABASE_URL": "postgresql://nobody@localhost:1/x"}).database_url)  # type: ignore[arg-type]
+    return sorted(leaves(create_app(Settings(secret_key="x" * 32), database, REGISTRY).routes))
+
+
+ROUTES = all_routes()
+FILLED_IN = {
+    "identity": [*REGISTRY.resources, "sqladmin", "Ticket"],
+    "action": list(REGISTRY.actions),
+    "field": ["assignee", "creator", "tags", "ticket", "assign.assign:agent", "assign.assign:chosen", "trash.put:x"],
+    "plugin": ["stats", "audit_viewer"],
+    "name": ["statistics", "audit_log"],
+    "export_type": ["csv", "jsonl"],
+}
+
+
+def addresses(route: str) -> st.SearchStrategy[str]:
+    """Addresses of a route: its parameters filled in with what exists, or with anything."""
+    parts = re.split(r"\{(\w+)(?::path)?\}", route)
+    texts = [
+        st.sampled_from(FILLED_IN.get(part, ["1", "2", "999"])) | st.sampled_from(HARD) | st.text(max_size=8)
+        if number % 2
+        else st.just(part)
+        for number, part in enumerate(parts)
+    ]
+    return st.tuples(*texts).map(
+        lambda made: "".join(quote(text, safe="") if n % 2 else text for n, text in enumerate(made))
+    )
+
+
+NAMES = sorted(
+    {name for resource in REGISTRY.resources.values() for name in (*resource.form, *resource.create_form)}
+    | {name for resource in REGISTRY.resources.values() for name in (*resource.filters, "q", "sort", "page", "trash")}
+    | {"ids", "agent", "confirmed", "back", "reason", "key", "version", "again", "content", "send", "shared", "files"}
+    | {"email", "password", "next", "tags_lines", "original_tags", "original_tags_lines", "original_title", "every"}
+    | {"from", "to", "zone", "period", "imports", "record", "type", "person", "change_set", "before", "after", "tag"}
+)
+PAIRS: st.SearchStrategy[list[tuple[str, Any]]] = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.sampled_from(HARD) | st.text(max_size=8)), max_size=6
+)
+
+
+@pytest_asyncio.fixture
+async def developer(browser: Browser, make: Make) -> Browser:
+    """Somebody who may do everything, at a desk where there is something of everything."""
+    ticket = await make.ticket()
+    await make.comment(ticket, await make.agent())
+    await make.tag("printer", ticket)
+    return await browser.sign_in(await make.agent("developer"))
+
+
+def sound(answer: httpx.Response, seconds: float) -> None:
+    """What every answer has to be, whatever was asked."""
+    assert answer.status_code < 500, answer.text
+    assert seconds < SECONDS
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "evil" not in answer.headers.get("location", "").partition("?")[0]
+    assert set(answer.headers).isdisjoint({"server", "x-powered-by"})
+    if answer.status_code >= 400:
+        assert not LEAKS.search(re.sub(r"“[^”]*”", "", answer.text)), answer.text
+
+
+EVERYTHING = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+@pytest.mark.parametrize("route", [path for path, method in ROUTES if method == "GET"])
+@EVERYTHING
+@given(data=st.data())
+async def test_no_address_breaks_a_page(developer: Browser, route: str, data: st.DataObject) -> None:
+    url, pairs = data.draw(addresses(route)), data.draw(PAIRS)
+    begin = perf_counter()
+    answer = await developer.get(url, params=pairs)
+    sound(answer, perf_counter() - begin)
+
+
+@pytest.mark.parametrize("route", [path for path, method in ROUTES if method == "POST" and path != "/admin/logout"])
+@EVERYTHING
+@given(data=st.data())
+async def test_no_form_breaks_a_page(developer: Browser, route: str, data: st.DataObject) -> None:
+    url, pairs = data.draw(addresses(route)), data.draw(PAIRS)
+    fields: dict[str, Any] = {TOKEN_FIELD: developer.token}
+    for name, text in pairs:
+        fields.setdefault(name, []).append(text)
+    files = data.draw(st.none() | st.tuples(st.sampled_from(HARD), st.binary(max_size=20)))
+    begin = perf_counter()
+    answer = await developer.post(url, data=fields, files={"files": files} if files else None)
+    sound(answer, perf_counter() - begin)
+
+
+@pytest.mark.parametrize(("route", "method"), ROUTES)
+async def test_whoever_is_not_signed_in_learns_and_changes_nothing(browser: Browser, route: str, method: str) -> None:
+    url = re.sub(r"\{(\w+)(:path)?\}", lambda match: FILLED_IN.get(match[1], ["1"])[0], route)
+    answer = await browser.request(method, url, headers={"x-csrf-token": browser.token})
+    if url in OPEN and method == "GET":
+        assert answer.status_code == 200
+    elif url == "/":
+        assert answer.headers["location"] == "/admin/"
+    elif url == "/admin/login":
+        assert answer.status_code == 403
+    else:
+        assert (answer.status_code, answer.text) == (303, "")
+        assert answer.headers["location"].startswith("/admin/login")
+
+
+async def test_every_route_takes_the_methods_it_names_and_no_other(developer: Browser, shared_app: Starlette) -> None:
+    taken = set(leaves(shared_app.routes))
+    assert taken == set(ROUTES)
+    for route in {path for path, _ in taken}:
+        url = re.sub(r"\{(\w+)(:path)?\}", lambda match: FILLED_IN.get(match[1], ["1"])[0], route)
+        for method in {"POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"} - {
+            one for path, one in taken if path == route
+        }:
+            answer = await developer.request(method, url, headers={"x-csrf-token": developer.token})
+            assert answer.status_code == 405, (method, url)
