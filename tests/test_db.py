@@ -353,7 +353,8 @@ async def test_a_database_that_was_stopped_is_unavailable_and_comes_back() -> No
         await asyncio.to_thread(
             folder.chmod, 0o711
         )  # where root runs the tests, the server is another user's and must get in
-        server = find_or_start(folder)
+        bindir = Settings.from_env().pg_bindir
+        server = find_or_start(folder, bindir)
         database = Database.connect(server.app_url, Settings(pool_size=1))
         try:
             assert await answer(database) == 42
@@ -363,7 +364,7 @@ async def test_a_database_that_was_stopped_is_unavailable_and_comes_back() -> No
             with pytest.raises(Unavailable, match="does not answer"):
                 async with database.transaction(Acting.system(), "test.stopped"):
                     raise AssertionError("a transaction began without a database")
-            find_or_start(folder)
+            find_or_start(folder, bindir)
             assert await answer(database) == 42
         finally:
             await database.close()
