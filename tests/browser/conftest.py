@@ -102,6 +102,16 @@ async def served(environment: dict[str, str], address: str) -> AsyncIterator[Non
         await server.wait()
 
 
+def environment_of(url: URL, folder: Path) -> dict[str, str]:
+    """Settings of a desk on a database, with its data in a folder."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "DATABASE_URL": url.set(drivername="postgresql").render_as_string(hide_password=False),
+        "BACKDESK_DATA_DIR": str(folder),
+    }
+
+
 @pytest_asyncio.fixture
 async def site(live_url: URL, live_database: Database, make_live: Make, tmp_path: Path) -> AsyncIterator[Site]:
     """A desk of this test's own, served by `backdesk serve`, with a lead who can sign in."""
@@ -111,12 +121,7 @@ async def site(live_url: URL, live_database: Database, make_live: Make, tmp_path
         password_hash=hash_password(PASSWORD),
         time_zone="Europe/Berlin",
     )
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "DATABASE_URL": live_url.set(drivername="postgresql").render_as_string(hide_password=False),
-        "BACKDESK_DATA_DIR": str(tmp_path),
-    }
+    environment = environment_of(live_url, tmp_path)
     address = f"http://127.0.0.1:{free_port()}"
     async with served(environment, address):
         yield Site(address, live_url, live_database, environment, lead)
