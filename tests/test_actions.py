@@ -285,3 +285,15 @@ async def test_an_action_that_forgets_its_outcome_is_undone_and_named(database: 
     with pytest.raises(BackdeskError, match=r"forgetful\.forget returned no Outcome"):
         await go(database, {}, action=forgetful.actions[0])
     assert await untouched(database)
+
+
+async def test_a_key_holds_for_the_system_too(database: Database) -> None:
+    async with database.transaction(Acting.system(), "test.once", idempotency_key="nightly-0001"):
+        pass
+    with pytest.raises(Conflict, match="sent twice"):
+        async with database.transaction(Acting.system(), "test.once", idempotency_key="nightly-0001"):
+            pass
+    async with database.transaction(Acting.system(), "test.once"):
+        pass
+    async with database.transaction(Acting.system(), "test.once"):
+        pass

@@ -46,7 +46,14 @@ class ChangeSet(Numbered, Base):
     __table_args__ = (
         Index("ix_change_sets_actor", "user_id", "id"),
         Index("ix_change_sets_reference", "reference", postgresql_where=text("reference IS NOT NULL")),
-        Index("uq_change_sets_idempotency", "user_id", "idempotency_key", unique=True),
+        Index(
+            "uq_change_sets_idempotency",
+            "user_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+            postgresql_nulls_not_distinct=True,
+        ),
         CheckConstraint("changed >= 0 AND unchanged >= 0 AND failed >= 0", "counts"),
     )
 
@@ -91,8 +98,8 @@ class AuditLog(Numbered, Base):
         Index("ix_audit_logs_created", "created_at", postgresql_using="brin"),
     )
 
-    table_name: Mapped[str] = mapped_column(String(100))
-    record_id: Mapped[str] = mapped_column(Text(collation="C"))
+    table_name: Mapped[str] = mapped_column(String(100), info={"label": "Kind of record"})
+    record_id: Mapped[str] = mapped_column(Text(collation="C"), info={"label": "Record"})
     action: Mapped[str] = mapped_column(String(50))
     user_id: Mapped[int | None]
     actor_kind: Mapped[str] = mapped_column(String(20))

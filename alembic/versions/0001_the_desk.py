@@ -205,7 +205,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("reference IS NOT NULL"),
     )
-    op.create_index("uq_change_sets_idempotency", "change_sets", ["user_id", "idempotency_key"], unique=True)
+    op.create_index(
+        "uq_change_sets_idempotency",
+        "change_sets",
+        ["user_id", "idempotency_key"],
+        unique=True,
+        postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        postgresql_nulls_not_distinct=True,
+    )
     op.create_table(
         "role_permissions",
         sa.Column("role_id", sa.BigInteger(), nullable=False),
