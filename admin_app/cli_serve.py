@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import re
+from collections.abc import MutableMapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 import structlog
@@ -83,11 +86,23 @@ def run(settings: Settings, url: URL, registry: Registry) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            hide_values,
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
     )
     app = create_app(settings, Database.connect(url, settings), registry)
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False)
+
+
+QUOTED = re.compile(r"(query argument \$\d+: |DETAIL:  )(?:.|\n(?!\n|HINT|\[SQL|CONTEXT))*")
+"""Where the database's driver repeats in an error what somebody had entered."""
+
+
+def hide_values(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take people's values out of the traceback of a line of the log."""
+    if "exception" in event:
+        event["exception"] = QUOTED.sub(r"\1(hidden)", event["exception"])
+    return event
 
 
 def _settings(host: str | None, port: int | None) -> Settings:

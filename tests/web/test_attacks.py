@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
+from admin_app.cli_serve import hide_values
 from admin_app.db import Acting
+from admin_app.errors import BackdeskError
 from admin_app.models import Attachment, Tag, Ticket, User
 from admin_app.testing import Browser, Make
 from admin_app.web.auth import hash_password
@@ -269,6 +271,27 @@ async def test_the_log_has_no_password_no_token_and_no_question(browser: Browser
     session = browser.cookies[browser.desk.session_cookie]
     for secret in ("private", "9921", PASSWORD, session, browser.desk.secret, "argon2"):
         assert secret not in str(log)
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        ("SELECT CAST(:a AS integer)", {"a": "private"}),
+        ("UPDATE users SET email = :a, external_id = :b", {"a": "private@example.com", "b": "two\nlines of private"}),
+    ],
+)
+async def test_an_error_of_the_database_is_logged_without_what_was_entered(
+    client: Browser, make: Make, statement: str, values: dict[str, str]
+) -> None:
+    await make.customer()
+    with pytest.raises(BackdeskError) as raised:
+        async with client.desk.database.transaction(Acting.system(), "test.fail") as change:
+            await change.session.execute(text(statement), values)
+    facts: dict[str, Any] = {"exc_info": raised.value}
+    line = hide_values(None, "", structlog.processors.format_exc_info(None, "", facts))["exception"]
+    assert "(hidden)" in line
+    assert statement.partition(":")[0] in line
+    assert "private" not in line
 
 
 async def test_a_line_of_the_log_cannot_be_forged(browser: Browser) -> None:
