@@ -10,6 +10,8 @@ from admin_app.testing import Make
 from tests.browser.archive import write_archive
 from tests.browser.conftest import Site, sign_in
 
+pytestmark = pytest.mark.browser
+
 ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "tidev_jira"
 MAPPINGS = Path(__file__).parents[2] / "examples" / "jira_archive"
 

@@ -17,6 +17,8 @@ from admin_app.testing import Make, scratch_database
 from admin_app.web.auth import hash_password
 from tests.browser.conftest import PASSWORD, environment_of, free_port, served, sign_in
 
+pytestmark = pytest.mark.browser
+
 WIDTHS = {"wide": 1280, "phone": 375}
 LOOKS = [("wide", "light"), ("wide", "dark"), ("phone", "light")]
 PAGES = {
