@@ -236,6 +236,14 @@ HOSTILE = [
         "No resource shows 'Ticket', so nobody could choose rows for act().",
         "Attach it to a model or trait of a resource.",
     ),
+    Hostile(
+        "p034",
+        BEGIN + ACTION.replace("def act(", "def view("),
+        "P034",
+        FIRST,
+        "view() would be open to whoever may see everything",
+        "Call it after what it changes.",
+    ),
 ]
 
 

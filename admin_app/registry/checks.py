@@ -40,6 +40,9 @@ def problems_of(plugin: Plugin, registry: Registry) -> Iterator[Problem]:
     for action in plugin.actions:
         yield from _check_handler(problem, action, ("session", "chosen"))
         yield from _check_inputs(problem, action)
+        if action.name == "view":
+            what = "view() would be open to whoever may see everything and change nothing: `*.view` covers it."
+            yield problem("P034", action.origin, what, "Call it after what it changes.")
         if not _is_shown(action.model, registry):
             name = getattr(action.model, "__name__", repr(action.model))
             what = f"No resource shows {name}, so nobody could choose rows for {action.name}()."
