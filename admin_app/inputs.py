@@ -22,6 +22,7 @@ from sqlalchemy.orm import ColumnProperty, RelationshipProperty
 
 from admin_app.errors import BadInput
 from admin_app.models import YEARS, Base, Instant, storable
+from admin_app.queries.readable import humanized
 
 NUMBER = re.compile(r"-?[0-9]{1,12}")
 GIVEN = frozenset({"session", "chosen", "acting", "return"})
@@ -210,12 +211,6 @@ def _kind(name: str, annotation: Any) -> Kind:
         if issubclass(annotation, Base) and hasattr(annotation, "id"):
             return "record"
     raise UnusableParameter(name, annotation)
-
-
-def humanized(name: str) -> str:
-    """`waiting_on_customer` → `Waiting on customer`."""
-    text = name.replace("_", " ").strip()
-    return text[:1].upper() + text[1:]
 
 
 async def parse(

@@ -1,6 +1,6 @@
 """The audit log: the history of one record, and a search through everything that was ever changed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -167,6 +167,37 @@ async def search(
     older = page[-1].id if len(rows) > limit else None
     newer = (page[0].id if page else before_id - 1) if before_id is not None else None
     return AuditPage(await _entries(session, page), older, newer)
+
+
+async def entry(session: AsyncSession, id: int) -> Entry | None:  # noqa: A002  what it is called everywhere
+    """One entry by its id; None when there is none. Two statements."""
+    found = (await session.execute(_rows().where(AuditLog.id == id))).all()
+    return next(iter(await _entries(session, found)), None)
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Of a row of the audit log, what it is about and what it holds; long values may be shortened."""
+
+    table_name: str
+    record_id: str
+    changes: Mapping[str, Any]
+
+
+async def spoken(session: AsyncSession, rows: Sequence[Logged]) -> list[tuple[str, tuple[FieldChange, ...]]]:
+    """How each row's record is called, and its fields in words. One statement; a link is called by what it links."""
+    names = await _names(session, all_references(rows))
+    return [(_called(row, names), field_changes(row.table_name, row.changes, names)) for row in rows]
+
+
+def _called(row: Logged, names: Names) -> str:
+    """The name of a row's record, or of each record that it links; a key that has no name stands for itself."""
+    table = Base.metadata.tables.get(row.table_name)
+    keys = list(table.primary_key) if table is not None else []
+    parts = row.record_id.split(",", max(len(keys) - 1, 0))
+    targets = [next(iter(_targets(key)), row.table_name) for key in keys] or [row.table_name]
+    pairs = zip(targets, parts, strict=False)
+    return ", ".join(names.get((target, int(part) if part.isdecimal() else 0)) or part for target, part in pairs)
 
 
 async def people(session: AsyncSession) -> dict[int, str]:

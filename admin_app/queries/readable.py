@@ -17,6 +17,9 @@ Kind = Literal["text", "long", "choice", "switch", "instant", "record", "secret"
 SHOWN = 200
 """Characters of a long text that are shown, round what differs."""
 
+SPELLED = {"api": "API", "cli": "Command line", "email": "E-mail", "id": "ID", "sha256": "SHA-256"}
+"""Names that are not written as they are spoken."""
+
 AROUND = 40
 """Characters that are shown before the first difference, and after the last."""
 
@@ -84,7 +87,7 @@ def table_label(table: str) -> str:
 
 def humanized(name: str) -> str:
     """`waiting_on_customer` → `Waiting on customer`."""
-    words = name.replace("_", " ").strip()
+    words = SPELLED.get(name) or name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 
 

@@ -137,7 +137,9 @@ def _short_item(value: Any) -> Any:
 
 
 def _short_text(value: Any) -> Any:
-    return func.to_jsonb(func.left(value.op("#>>")(literal_column("'{}'")), SHORT_ITEM))
+    """A number, yes or no as it is; anything else as the beginning of its text."""
+    beginning = func.to_jsonb(func.left(value.op("#>>")(literal_column("'{}'")), SHORT_ITEM))
+    return case((func.jsonb_typeof(value).in_(["number", "boolean"]), value), else_=beginning)
 
 
 def _order(query: ListQuery) -> list[ColumnElement[Any]]:

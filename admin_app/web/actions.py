@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from admin_app.actions import perform
 from admin_app.errors import BadInput, BadRequest, Conflict, Forbidden, NotFound
-from admin_app.inputs import humanized, inputs_of
+from admin_app.inputs import inputs_of
 from admin_app.models import ChangeSet
 from admin_app.plugin import Action, Chosen, Resource
 from admin_app.queries import rules
+from admin_app.queries.readable import humanized
 from admin_app.web.context import (
     Notice,
     acting,

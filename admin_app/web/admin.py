@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from admin_app.errors import BackdeskError, Forbidden
-from admin_app.inputs import humanized
+from admin_app.queries.readable import humanized
 from admin_app.web import auth, lists, pages, records
 from admin_app.web.context import BASE, Desk, exact, inside, path, render, when
 from admin_app.web.errors import ErrorPages

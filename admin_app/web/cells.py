@@ -1,18 +1,21 @@
 """The columns of a list, and how what stands in them is written."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import String
 
-from admin_app.inputs import humanized, label_of
+from admin_app.inputs import label_of
 from admin_app.models import SoftDelete, TicketPriority, TicketStatus, User
 from admin_app.plugin import Resource
 from admin_app.queries.filters import Kind, kind_of, relation_of
 from admin_app.queries.listing import ListQuery, sort_name
+from admin_app.queries.readable import Excerpt, FieldChange, humanized
 from admin_app.queries.rows import long_columns
+from admin_app.web.context import local
 
 SAID = 60
 """Characters of one value of a JSON object that a cell shows."""
@@ -28,7 +31,8 @@ class Column:
     """A column of a list: what it holds, where its heading leads, and how its cells are shown.
 
     The one that may `grow` takes the room that is left; those `below` it are shown in its cells. The one that `heads` a
-    row names it, those that `leads` link to the record, and what `wraps` may take two lines where others do anyway.
+    row names it, those that `leads` link to the record, the `headline` comes first where a row is a card, and what
+    `wraps` may take two lines where others do anyway.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Column:
     below: bool
     leads: bool
     heads: bool
+    headline: bool
     href: str
     direction: str
 
@@ -47,13 +52,14 @@ class Column:
     def style(self) -> str:
         """The classes of its cells."""
         known = {"time": "when", "number": "number", "record": "truncate", "text": "truncate"}
-        return "grow" if self.grow else "" if self.wraps else known.get(self.kind, "")
+        own = "grow" if self.grow else "" if self.wraps else "id" if self.name == "id" else known.get(self.kind, "")
+        return f"{own} title".strip() if self.headline else own
 
 
 def shown_names(resource: Resource, query: ListQuery) -> tuple[str, ...]:
-    """The columns of a list; in the trash also who put it there, when and why."""
+    """The columns of a list; in the trash the first of them, and who put it there, when and why."""
     trash = TRASH_COLUMNS if query.trash and issubclass(resource.model, SoftDelete) else ()
-    return tuple(dict.fromkeys((*resource.columns[:2], *trash, *resource.columns[2:])))
+    return tuple(dict.fromkeys((*resource.columns[:3], *trash))) if trash else resource.columns
 
 
 def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -> list[Column]:
@@ -61,6 +67,7 @@ def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -
     model, names = resource.model, shown_names(resource, query)
     head = next((name for name in names if kind_of(model, name) not in {"record", "records"}), names[0])
     room = _roomiest(model, names)
+    headline = room if room in model.lookup else head
     below = [
         name for name in names if room and hasattr(_target(model, name), "color") and kind_of(model, name) == "records"
     ]
@@ -80,6 +87,7 @@ def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -
                 below=name in below,
                 leads=name == head or (name == room and name in model.lookup),
                 heads=name == head,
+                headline=name == headline,
                 href=address(sort=f"-{sort}" if down else sort) if sort else "",
                 direction=direction,
             )
@@ -112,27 +120,31 @@ def _length(model: type[Any], name: str) -> int | None:
     return kind.length or 0 if kind_of(model, name) == "text" and isinstance(kind, String) else None
 
 
-LONG_TEXT = re.compile(r'\{"length": ([0-9]+), "sha256": "[0-9a-f]+"?\}?')
-"""How the audit log keeps a long text of a new record."""
+def summary(value: Any, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """A JSON object, or the fields of an audit entry, as names and what is said of each: `Status`, `Open → Closed`."""
+    if isinstance(value, dict):
+        return [(humanized(name), _said(item, zone)) for name, item in value.items()]
+    if not isinstance(value, tuple):
+        return [("", _said(value, zone))] if value else []
+    return [(field.label, _change(field, zone)) for field in value]
 
 
-def summary(value: Any) -> list[tuple[str, str]]:
-    """A JSON object in words, as names and what is said of each: `status`, `open → closed`."""
-    if not isinstance(value, dict):
-        return [("", _said(value))] if value else []
-    old, new = value.get("old"), value.get("new")
-    if not set(value) <= {"old", "new"} or not all(side is None or isinstance(side, dict) for side in (old, new)):
-        return [(humanized(name), _said(item)) for name, item in value.items()]
-    names = [name for name in dict.fromkeys((*(old or {}), *(new or {}))) if name != "id"]
-    if old is None or new is None:
-        return [(humanized(name), _said((old or new or {})[name])) for name in names]
-    return [(humanized(name), f"{_said(old.get(name))} → {_said(new.get(name))}") for name in names]
+def _change(field: FieldChange, zone: ZoneInfo) -> str:
+    now = _said(field.new, zone)
+    return now if field.old is None else f"{_said(field.old, zone)} → {now}"
 
 
-def _said(value: Any) -> str:
-    if value is None or value == "":
-        return "empty"
-    if match := LONG_TEXT.fullmatch(str(value)):
-        return f"{int(match[1]):,} characters"
+def _said(value: Any, zone: ZoneInfo) -> str:
+    match value:
+        case None | "":
+            return "empty"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return local(value, zone)
+        case Excerpt() if not value.text:
+            return f"{value.length:,} characters"
+        case Excerpt():
+            value = value.text
     text = " ".join(str(value).split())
     return text if len(text) <= SAID else f"{text[:SAID]}…"

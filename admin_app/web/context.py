@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -292,7 +292,12 @@ async def render(
 @pass_context
 def when(context: Context, value: datetime | None, zone: ZoneInfo | None = None) -> str:
     """A time as the page's viewer, or somebody in `zone`, reads it: `21 Nov 2026, 14:05`."""
-    return value.astimezone(zone or context.get("zone") or UTC).strftime("%-d %b %Y, %H:%M") if value else ""
+    return local(value, zone or context.get("zone") or UTC) if value else ""
+
+
+def local(value: datetime, zone: tzinfo) -> str:
+    """A time as it is read in a zone: `21 Nov 2026, 14:05`."""
+    return value.astimezone(zone).strftime("%-d %b %Y, %H:%M")
 
 
 def exact(value: datetime) -> str:

@@ -2,20 +2,22 @@
 
 import enum
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 
-from admin_app.inputs import humanized, label_of
+from admin_app.inputs import label_of
 from admin_app.models import AuditLog, Base, SoftDelete, TicketPriority, TicketStatus
 from admin_app.plugin import Resource
+from admin_app.queries.readable import humanized, table_label
 from admin_app.web.context import actor_of, desk_of, path, record_path
 
 BANNER = frozenset({"deleted_at", "deleted_by", "delete_reason"})
 """What the banner of a record in the trash says, and a live record has not."""
+COUNTS = frozenset({"failed", "reopen_count", "unchanged"})
+"""Numbers that are worth a word only when they are not zero."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def facts(request: Request, resource: Resource, record: Any) -> list[Fact]:
     """Everything that the resource shows of a record, in its order; what is empty only where a form could fill it."""
     names = [name for name in resource.details if not (isinstance(record, SoftDelete) and name in BANNER)]
     known = [_fact(request, resource, record, name) for name in names]
-    return [fact for fact in known if fact.kind != "none" or fact.name in resource.form or not resource.form]
+    return [fact for fact in known if fact.kind != "none" or fact.name in resource.form]
 
 
 def _fact(request: Request, resource: Resource, record: Any, name: str) -> Fact:
@@ -51,8 +53,10 @@ def _fact(request: Request, resource: Resource, record: Any, name: str) -> Fact:
 
 def _shown(request: Request, record: Any, name: str, value: Any) -> tuple[str, Any]:
     if isinstance(record, AuditLog) and name == "record_id":
-        return "links", [_subject(request, record)]
-    if value is None or value in ("", [], {}):
+        return "links", [subject(request, record, f"{table_label(record.table_name)} {record.record_id}")]
+    if value is None and name == "user" and hasattr(record, "actor_kind"):
+        return "text", humanized(record.actor_kind)
+    if value is None or value in ("", [], {}) or (value == 0 and name in COUNTS):
         return "none", None
     match value:
         case bool():
@@ -69,8 +73,8 @@ def _shown(request: Request, record: Any, name: str, value: Any) -> tuple[str, A
             return "links", [link(request, value)]
         case list():
             return "links", [link(request, row) for row in value]
-        case {"old": dict()} | {"new": dict()}:
-            return "changes", changes(value)
+        case dict() if not any(isinstance(item, dict | list) for item in value.values()):
+            return "pairs", [(humanized(label), item) for label, item in value.items()]
         case dict():
             return "json", json.dumps(value, indent=2, ensure_ascii=False, default=str)
         case int() if name.endswith("_bytes"):
@@ -87,25 +91,13 @@ def link(request: Request, record: Base) -> Link:
     return Link(record.label, href, getattr(record, "color", None))
 
 
-def _subject(request: Request, entry: AuditLog) -> Link:
-    """The record that an audit entry is about."""
+def subject(request: Request, entry: AuditLog, name: str) -> Link:
+    """The record that an audit entry is about, with its page where it has one that the viewer may see."""
     resources = desk_of(request).registry.resources.values()
     found = next((resource for resource in resources if resource.model.__tablename__ == entry.table_name), None)
     if found is None or not entry.record_id.isdecimal() or not actor_of(request).may(f"{found.name}.view"):
-        return Link(entry.record_id)
-    return Link(f"{found.label} {entry.record_id}", path(found.name, "details", entry.record_id))
-
-
-def changes(value: dict[str, Any]) -> Sequence[tuple[str, str | None, str | None]]:
-    """An audit row's changes by column: what it was, and what it became."""
-    old, new = value.get("old", {}), value.get("new", {})
-    return [(humanized(name), _plain(old.get(name)), _plain(new.get(name))) for name in {**old, **new}]
-
-
-def _plain(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+        return Link(name)
+    return Link(name, path(found.name, "details", entry.record_id) if entry.action != "DELETE" else None)
 
 
 def size(count: int) -> str:

@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
 from admin_app.errors import BadInput
-from admin_app.inputs import Input, columns_of, humanized, parse
+from admin_app.inputs import Input, columns_of, parse
 from admin_app.models import Ticket
 from admin_app.plugin import Resource
 from admin_app.queries import records, rules
+from admin_app.queries.readable import humanized
 from admin_app.queries.records import Draft
 from admin_app.queries.users import Actor
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,6 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from admin_app.db import Database
 from admin_app.errors import BadRequest, NotFound
+from admin_app.models import AuditLog
 from admin_app.plugin import Action, Resource, Where
 from admin_app.queries import rows, rules
 from admin_app.queries.filters import relation_of
@@ -19,6 +21,7 @@ from admin_app.queries.listing import DEEPEST, SIZES, ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.web import cells, panel
 from admin_app.web.context import acting, actor_of, desk_of, path, record_path, render, zone_of
+from admin_app.web.entries import in_words
 from admin_app.web.exports import FORMATS, Rows
 from admin_app.web.lookups import may_know
 
@@ -49,24 +52,25 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         found = await rows.page_of(session, query, cells.shown_names(resource, query))
         count = await rows.count_of(session, query)
         named = await rows.related(session, query)
+        shown = await in_words(request, session, found.rows) if resource.model is AuditLog else found.rows
     reader = Reader(request)
 
     def address(**instead: str | None) -> str:
         return _with(path(resource.name, "list"), query.pairs(**instead))
 
     context = {
-        "title": resource.label_plural,
+        "title": f"{resource.label_plural} in the trash" if query.trash else resource.label_plural,
         "resource": resource,
         "query": query,
         "columns": cells.columns(resource, query, address),
-        "rows": found.rows,
+        "rows": shown,
         "count": count,
         "count_text": f"{DEEPEST:,}+" if count > DEEPEST else f"{count:,}",
         "controls": panel.controls(resource, query, named, reader.name_of, address),
         "chips": panel.chips(resource, query, named, reader.name_of, address),
         "name_of": reader.name_of,
         "href_of": reader.href_of,
-        "summary": cells.summary,
+        "summary": partial(cells.summary, zone=zone_of(request)),
         "actions": _actions(request, resource, "trash" if query.trash else "list"),
         "may": actor_of(request).may,
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from admin_app.inputs import humanized, label_of
+from admin_app.inputs import label_of
 from admin_app.models import User
 from admin_app.plugin import Resource
 from admin_app.queries.filters import ME, NONE, Filtered, Kind, Word, choices_of, kind_of, optional, relation_of, takes
 from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import DAY, day_of
+from admin_app.queries.readable import humanized
 from admin_app.web.context import path
 
 Named = dict[type[Any], list[Any]]

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
-from admin_app.models import Ticket, User
-from admin_app.queries import attachments, comments, users
+from admin_app.models import AuditLog, Ticket, User
+from admin_app.queries import attachments, audit, comments, users
 from admin_app.web import facts
 from admin_app.web.context import actor_of, desk_of, path
 
@@ -63,7 +63,16 @@ async def _their_tickets(request: Request, session: AsyncSession, user: User) ->
     }
 
 
+async def _entry(request: Request, session: AsyncSession, row: AuditLog) -> dict[str, Any]:
+    """What an audit entry says, in words; the page is called by it."""
+    said = await audit.entry(session, row.id)
+    if said is None:
+        return {}
+    return {"entry": said, "title": f"{said.kind} {said.record} {said.verb}"}
+
+
 AROUND: dict[type, Callable[[Request, AsyncSession, Any], Awaitable[dict[str, Any]]]] = {
     Ticket: _conversation,
     User: _their_tickets,
+    AuditLog: _entry,
 }

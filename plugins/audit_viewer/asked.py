@@ -55,6 +55,10 @@ class Asked:
         """The same search, going on before or after an entry."""
         return "?" + urlencode({**self.given, **place})
 
+    def without(self, name: str) -> str:
+        """The same search from its beginning, without one of its filters."""
+        return "?" + urlencode({other: text for other, text in self.given.items() if other != name})
+
 
 def _one_of(name: str, text: str | None, known: Mapping[str, str]) -> str | None:
     if text and text not in known:

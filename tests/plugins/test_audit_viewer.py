@@ -45,7 +45,7 @@ async def test_a_record_shows_who_changed_what_from_what_to_what(client: Browser
     html = (await client.get(f"/admin/ticket/details/{ticket.id}")).text
     tagged, given, made = events_of(html)
     assert given.startswith("Lea Lead changed ")
-    assert "web · assign.assign · change set" in given
+    assert "Web · assign.assign · change set" in given
     assert given.endswith("She knows printers Assignee empty is now Ana <i>Agent</i>")
     assert tagged.startswith("Backdesk added ")
     assert tagged.endswith("Tag hardware")

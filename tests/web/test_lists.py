@@ -228,15 +228,18 @@ async def test_other_records_are_linked_and_named_only_for_those_who_may_see_the
 
 
 async def test_the_audit_log_says_what_changed(client: Browser, make: Make, database: Database) -> None:
-    agent, ticket = await make.agent(), await make.ticket(title="before")
+    agent, ticket = await make.agent(full_name="Ana Ruiz"), await make.ticket(title="before")
     async with database.transaction(Acting(user_id=agent.id), "test.edit") as change:
         edited = await change.session.get_one(Ticket, ticket.id)
-        edited.title, edited.status = "after", TicketStatus.IN_PROGRESS
+        edited.title, edited.status, edited.assignee_id = "after", TicketStatus.IN_PROGRESS, agent.id
     [row] = rows_of((await client.get("/admin/audit_log/list?action=UPDATE&table_name=tickets")).text)
     assert "Title: before → after" in row
-    assert "Status: open → in_progress" in row
+    assert "Status: Open → In progress" in row
+    assert "Assignee: Ana Ruiz" in row
+    assert f"Changed Ticket {ticket.ticket_number} Ana Ruiz" in row
     created = rows_of((await client.get("/admin/audit_log/list?action=CREATE&table_name=tickets")).text)[0]
     assert "Title: before" in created
+    assert re.search(r"Description: \d+ characters", created)
     assert "sha256" not in created
 
 

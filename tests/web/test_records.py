@@ -83,8 +83,12 @@ async def test_every_resource_has_a_page_for_its_records(client: Browser, make: 
         f"comment/details/{comment.id}": ["Look here.", ticket.ticket_number, agent.full_name],
         f"tag/details/{tag.id}": ["vip", "#b92b22"],
         f"user/details/{agent.id}": [agent.email, "agent"],
-        f"change_set/details/{saved.id}": ["ticket.edit", "It was wrong", "&#34;id&#34;"],
-        f"audit_log/details/{entry.id}": ["UPDATE", "Another title", f'href="/admin/ticket/details/{ticket.id}"'],
+        f"change_set/details/{saved.id}": ["ticket.edit", "It was wrong", f"ID:</span> {ticket.id}", "Another title"],
+        f"audit_log/details/{entry.id}": [
+            f"Ticket {ticket.ticket_number} changed",
+            "Another title",
+            f'href="/admin/ticket/details/{ticket.id}"',
+        ],
     }.items():
         page = await client.get(f"/admin/{url}")
         assert page.status_code == 200, url
