@@ -20,6 +20,8 @@ from admin_app.queries.records import Draft
 from admin_app.queries.users import Actor
 
 REASON_LENGTH = 2_000
+MANY = 1_000
+"""Entries of one field that are looked at; more are refused at once, without the form."""
 
 Texts = dict[str, Any]
 """By field, what is written in it: a text, or the list of ids of the rows that are picked."""
@@ -47,7 +49,10 @@ def inputs_for(resource: Resource, actor: Actor, record: Any = None) -> list[Inp
 
 
 def filled(form: FormData, inputs: Sequence[Input]) -> Filled:
-    """A sent form: only the fields that it asks for are taken; one that was not sent is left out."""
+    """A sent form: only the fields that it asks for are taken; one that was not sent is left out.
+
+    Raises BadInput for more entries in one field than a form can show.
+    """
     own = {name: _text(form.get(name)) for name in ("version", "reason", "key")}
     texts = {item.name: sent for item in inputs if (sent := _sent(form, item, item.name)) is not None}
     originals = {item.name: sent for item in inputs if (sent := _sent(form, item, f"original_{item.name}")) is not None}
@@ -57,9 +62,14 @@ def filled(form: FormData, inputs: Sequence[Input]) -> Filled:
 def _sent(form: FormData, item: Input, name: str) -> Any:
     if item.kind != "records":
         return _text(form[name]) if name in form else None
-    if f"{name}_lines" in form:
-        return [line.strip() for line in _text(form.get(f"{name}_lines")).splitlines() if line.strip()]
-    return [text for text in map(_text, form.getlist(name)) if text] if name in form else None
+    lined = f"{name}_lines" in form
+    if not lined and name not in form:
+        return None
+    texts = _text(form[f"{name}_lines"]).splitlines() if lined else map(_text, form.getlist(name))
+    found = [bare for text in texts if (bare := text.strip())]
+    if len(found) > MANY:
+        raise BadInput(fields={name: f"holds {len(found):,} entries; that is more than anybody means."})
+    return found
 
 
 def _text(value: Any) -> str:

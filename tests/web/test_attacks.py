@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import httpx
@@ -28,10 +28,10 @@ HALF = b"+2AA-"
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """What stands here has to be answered in time: while one request computes, all others wait."""
-    begin = perf_counter()
+    """What stands here may compute only so long, because all others wait meanwhile; a busy machine does not count."""
+    begin = process_time()
     yield
-    assert perf_counter() - begin < seconds
+    assert process_time() - begin < seconds
 
 
 def multipart(fields: dict[str, bytes], charset: str = "") -> dict[str, Any]:
@@ -61,9 +61,9 @@ async def test_tags_without_end_are_refused_at_once(client: Browser, make: Make)
     ticket = await make.ticket()
     mine, before = ("\n".join(f"{sign}{number}" for number in range(30_000)) for sign in "ab")
     fields = {"version": "0", "title": ticket.title, "tags_lines": mine, "original_tags_lines": before}
-    with within(2):
+    with within(1):
         page = await client.submit(f"/admin/ticket/edit/{ticket.id}", fields)
-    assert page.status_code == 422
+    assert (page.status_code, "30,000 entries" in page.text) == (422, True)
 
 
 async def test_a_form_is_measured_before_it_is_read(client: Browser, make: Make) -> None:
@@ -251,9 +251,9 @@ async def test_one_cannot_hear_from_the_time_it_takes_who_is_known(browser: Brow
     async def fastest(email: str) -> float:
         times = []
         for _ in range(4):
-            begin = perf_counter()
+            begin = process_time()
             await sign_in(browser, email, "wrong")
-            times.append(perf_counter() - begin)
+            times.append(process_time() - begin)
         return min(times)
 
     assert await fastest("nobody@example.com") > 0.6 * await fastest(known.email)
