@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import click
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +16,7 @@ from admin_app.settings import Settings
 from admin_app.web.auth import hash_password
 
 PASSWORD_LENGTH = 10
+Made = TypeVar("Made")
 
 
 @click.group()
@@ -65,13 +67,13 @@ def password(email: str) -> None:
 def deactivate(email: str) -> None:
     """Let somebody no longer sign in. Their tickets and comments stay."""
 
-    async def work(session: AsyncSession) -> None:
-        await users.deactivate(session, await _id(session, email))
+    async def work(session: AsyncSession) -> int:
+        user_id = await _id(session, email)
+        await users.deactivate(session, user_id)
+        return user_id
 
-    _change("user.deactivate", work)
-    click.echo(
-        f"{email} can no longer sign in. Tickets assigned to them can be found with the filter assignee={email}."
-    )
+    user_id = _change("user.deactivate", work)
+    click.echo(f"{email} can no longer sign in. Their tickets are in the list with the filter assignee={user_id}.")
 
 
 async def _id(session: AsyncSession, email: str) -> int:
@@ -80,15 +82,18 @@ async def _id(session: AsyncSession, email: str) -> int:
     return actor.user_id
 
 
-def _change(action: str, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
-    async def change() -> None:
+def _change(action: str, work: Callable[[AsyncSession], Awaitable[Made]]) -> Made:
+    """Do something as a change set of the command line, and give back what it gives."""
+
+    async def change() -> Made:
         settings = Settings.from_env()
         database = Database.connect(urls(settings)[1], settings)
         try:
             async with database.transaction(Acting.system(Door.CLI), action) as made:
-                await work(made.session)
+                result = await work(made.session)
                 made.counts.changed = 1
+                return result
         finally:
             await database.close()
 
-    asyncio.run(change())
+    return asyncio.run(change())

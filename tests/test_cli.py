@@ -266,7 +266,10 @@ async def test_a_new_password_and_leaving_end_what_was_before(run: Run, desk: Da
     changed = await find(desk, "bea@example.com")
     assert changed is not None
     assert changed.password_hash not in {None, "old"}
-    assert "can no longer sign in" in said(await run("user", "deactivate", "bea@example.com"), 0)
+    bye = said(await run("user", "deactivate", "bea@example.com"), 0)
+    assert bye.endswith(
+        f"can no longer sign in. Their tickets are in the list with the filter assignee={changed.id}.\n"
+    )
     left = await find(desk, "bea@example.com")
     assert left is not None
     assert not left.is_active

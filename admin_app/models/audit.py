@@ -85,8 +85,9 @@ class ChangeSet(Numbered, Base):
 
 
 class AuditLog(Numbered, Base):
-    """What one change did to one row: `changes` is `{column: {"old": …, "new": …}}` of the columns that differ.
+    """What one change did to one row: `changes` is `{"old": {column: value}, "new": {column: value}}`.
 
+    An update has both sides, of the columns that differ; a creation only the new one, a deletion only the old one.
     Written by the database in the transaction of the change; nobody but the owner of the tables can alter it.
     """
 

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from argon2 import PasswordHasher
@@ -24,6 +23,7 @@ from admin_app.web.context import (
     address_of,
     desk_of,
     form_of,
+    here,
     inside,
     path,
     redirect,
@@ -71,8 +71,7 @@ class Authentication(AuthenticationBackend):
                 request.state.actor = await users.actor_by_session(session, token_hash(given))
         if actor_or_none(request) is not None:
             return True
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return redirect(request, path("login", next=here if request.method == "GET" else None))
+        return redirect(request, path("login", next=here(request) if request.method == "GET" else None))
 
     async def get_user_id(self, request: Request) -> int | None:
         actor = actor_or_none(request)
@@ -129,7 +128,7 @@ async def sign_out(request: Request) -> Response:
     await form_of(request, at_most=FORM_BYTES)
     actor = actor_or_none(request)
     if actor and actor.session_id:
-        async with desk.database.transaction(replace(acting(request)), "session.sign_out") as change:
+        async with desk.database.transaction(acting(request), "session.sign_out") as change:
             await users.revoke_session(change.session, actor.session_id)
             change.counts.changed = 1
     response = redirect(request, path("login"))

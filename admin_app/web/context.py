@@ -143,6 +143,11 @@ def path(*parts: object, **query: object) -> str:
     return f"{base}?{pairs}" if pairs else base
 
 
+def here(request: Request) -> str:
+    """The address that was asked for, below the site's name."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
 def record_path(resource: Resource, record: Any) -> str:
     """The page of one record."""
     return path(resource.name, "details", record.id)

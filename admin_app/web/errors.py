@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from admin_app.errors import BackdeskError, BadRequest, Forbidden, NotFound, SignInRequired
-from admin_app.web.context import path, redirect, render, request_id
+from admin_app.web.context import here, path, redirect, render, request_id
 
 BY_STATUS: dict[int, type[BackdeskError]] = {400: BadRequest, 401: SignInRequired, 403: Forbidden, 404: NotFound}
 
@@ -22,11 +22,11 @@ class ErrorPages:
     async def page(self, request: Request, error: BackdeskError) -> Response:
         """The page of an error; signing in comes first where nobody is signed in."""
         if isinstance(error, SignInRequired) and request.method == "GET":
-            return redirect(request, path("login", next=_here(request)))
+            return redirect(request, path("login", next=here(request)))
         if "application/json" in request.headers.get("accept", ""):
             body = json.dumps({"error": error.message, "request_id": request_id(request)})
             return Response(body, status_code=error.status, media_type="application/json")
-        context = {"status_code": error.status, "message": error.message, "title": title(error.status)}
+        context = {"status_code": error.status, "message": error.message}
         return await render(request, self.templates, "sqladmin/error.html", context, status=error.status)
 
     async def handle(self, request: Request, error: Exception) -> Response:
@@ -40,21 +40,3 @@ class ErrorPages:
             known.status = error.status_code
             return await self.page(request, known)
         return await self.page(request, BackdeskError())
-
-
-def title(status: int) -> str:
-    """The headline of an error page."""
-    return {
-        400: "That was not understood",
-        401: "Please sign in",
-        403: "Not allowed",
-        404: "Not found",
-        409: "It does not fit",
-        422: "Something needs to be corrected",
-        429: "Too much",
-        503: "Not available right now",
-    }.get(status, "Something went wrong")
-
-
-def _here(request: Request) -> str:
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")

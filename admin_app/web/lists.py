@@ -20,7 +20,7 @@ from admin_app.queries.filters import relation_of
 from admin_app.queries.listing import DEEPEST, SIZES, ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.web import cells, panel
-from admin_app.web.context import acting, actor_of, desk_of, path, record_path, render, zone_of
+from admin_app.web.context import acting, actor_of, desk_of, here, path, record_path, render, zone_of
 from admin_app.web.entries import in_words
 from admin_app.web.exports import FORMATS, Rows
 from admin_app.web.lookups import may_know
@@ -73,7 +73,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "summary": partial(cells.summary, zone=zone_of(request)),
         "actions": _actions(request, resource, "trash" if query.trash else "list"),
         "may": actor_of(request).may,
-        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "here": here(request),
         **_links(resource, query, found.has_next, address),
     }
     return await render(request, templates, "sqladmin/list.html", context)

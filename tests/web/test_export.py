@@ -19,7 +19,7 @@ from admin_app.models import ChangeSet, Door, Ticket
 from admin_app.queries.rows import BATCH
 from admin_app.settings import Settings
 from admin_app.testing import Browser, Make
-from tests.web.roles import role
+from tests.web.forms import role
 
 CSV = "/admin/ticket/export/csv"
 JSONL = "/admin/ticket/export/jsonl"

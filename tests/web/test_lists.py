@@ -14,7 +14,7 @@ from admin_app.db import Acting, Database
 from admin_app.models import Ticket, TicketStatus, TicketTag
 from admin_app.queries.listing import parameters
 from admin_app.testing import Browser, Make, Statements
-from tests.web.roles import role
+from tests.web.forms import role
 
 RESOURCES = {resource.name: resource for resource in resources.plugin.resources}
 LIST = "/admin/ticket/list"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from admin_app.testing import Browser, Make
-from tests.web.roles import role
+from tests.web.forms import role
 
 ASSIGNEE = "/admin/ticket/lookup/assignee"
 AGENT = "/admin/ticket/lookup/assign.assign:agent"
