@@ -64,7 +64,7 @@ class Role(Numbered, Audited, Base):
 
 
 class RolePermission(Audited, Base):
-    """One permission of one role. `*` is all, `ticket.*` all of a resource or plugin, `*.view` looking at everything."""
+    """One permission of one role. `*` is all, `ticket.*` all of a resource or plugin, `*.view` looking at all."""
 
     __tablename__ = "role_permissions"
 
