@@ -21,7 +21,7 @@ class Tag(Numbered, Timestamped, Versioned, Audited, Base):
     lookup = ("name",)
 
     name: Mapped[str] = mapped_column(String(100))
-    color: Mapped[str] = mapped_column(String(7), server_default="#64748b")
+    color: Mapped[str] = mapped_column(String(7), server_default="#64748b", info={"label": "Colour"})
     description: Mapped[str | None] = mapped_column(String(500))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
 

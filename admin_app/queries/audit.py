@@ -190,7 +190,7 @@ async def spoken(session: AsyncSession, rows: Sequence[Logged]) -> list[tuple[st
     return [(_called(row, names), field_changes(row.table_name, row.changes, names)) for row in rows]
 
 
-def _called(row: Logged, names: Names) -> str:
+def _called(row: Any, names: Names) -> str:
     """The name of a row's record, or of each record that it links; a key that has no name stands for itself."""
     table = Base.metadata.tables.get(row.table_name)
     keys = list(table.primary_key) if table is not None else []
@@ -278,13 +278,12 @@ def _entry(row: Any, names: Names, about: str | None) -> Entry:
     changes = row.changes
     if about and row.table_name != about:
         changes = {side: _linked(row.table_name, values) for side, values in changes.items()}
-    key = int(row.record_id) if row.record_id.isdecimal() else 0
     return Entry(
         id=row.id,
         at=row.created_at,
         table=row.table_name,
         record_id=row.record_id,
-        record=names.get((row.table_name, key)) or row.record_id,
+        record=_called(row, names),
         action=row.action,
         user_id=row.user_id,
         user_name=row.user_name,
