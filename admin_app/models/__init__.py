@@ -1,7 +1,7 @@
 """The tables of the desk, one file a family."""
 
 from admin_app.models.attachment import Attachment, ScanStatus
-from admin_app.models.audit import ActorKind, AuditLog, ChangeSet, ChangeSetState, Door
+from admin_app.models.audit import ActorKind, AuditLog, ChangeSet, ChangeSetState, Door, RowOutcome
 from admin_app.models.base import (
     DERIVED,
     LONG,
@@ -19,7 +19,7 @@ from admin_app.models.base import (
     text_enum,
 )
 from admin_app.models.comment import Comment
-from admin_app.models.desk import Outbox, SavedView, Selection, SelectionItem
+from admin_app.models.desk import Outbox, Recipe, SavedView, Selection, SelectionItem
 from admin_app.models.tag import Tag, TicketTag
 from admin_app.models.ticket import (
     ACTIVE,
@@ -32,7 +32,7 @@ from admin_app.models.ticket import (
     TicketStatus,
     TicketStatusEvent,
 )
-from admin_app.models.user import Permission, Role, RolePermission, Throttle, User, UserRole, UserSession
+from admin_app.models.user import ApiToken, Permission, Role, RolePermission, Throttle, User, UserRole, UserSession
 
 __all__ = [
     "ACTIVE",
@@ -43,6 +43,7 @@ __all__ = [
     "TRANSITIONS",
     "YEARS",
     "ActorKind",
+    "ApiToken",
     "Assignable",
     "Attachment",
     "AuditLog",
@@ -56,8 +57,10 @@ __all__ = [
     "Numbered",
     "Outbox",
     "Permission",
+    "Recipe",
     "Role",
     "RolePermission",
+    "RowOutcome",
     "SavedView",
     "ScanStatus",
     "Selection",

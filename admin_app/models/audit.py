@@ -32,6 +32,7 @@ class Door(enum.StrEnum):
 class ChangeSetState(enum.StrEnum):
     """How far a change set is."""
 
+    QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -40,7 +41,11 @@ class ChangeSetState(enum.StrEnum):
 
 
 class ChangeSet(Numbered, Base):
-    """One change of one actor through one door, over one record or many, with its reason and its counts."""
+    """One change of one actor through one door, over one record or many, with its reason and its counts.
+
+    One that is done in chunks has a `selection_id` (or undoes another), and a `position`: the last row it is done with.
+    `problem` says why it failed, or who cancelled it.
+    """
 
     __tablename__ = "change_sets"
     __table_args__ = (
@@ -54,7 +59,9 @@ class ChangeSet(Numbered, Base):
             postgresql_where=text("idempotency_key IS NOT NULL"),
             postgresql_nulls_not_distinct=True,
         ),
-        CheckConstraint("changed >= 0 AND unchanged >= 0 AND failed >= 0", "counts"),
+        Index("ix_change_sets_unfinished", "id", postgresql_where=text("state IN ('queued', 'running')")),
+        Index("ix_change_sets_undo_of", "undo_of_id", postgresql_where=text("undo_of_id IS NOT NULL")),
+        CheckConstraint("changed >= 0 AND unchanged >= 0 AND failed >= 0 AND requested >= 0", "counts"),
     )
 
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
@@ -65,6 +72,8 @@ class ChangeSet(Numbered, Base):
     reference: Mapped[str | None] = mapped_column(String(100))
     parameters: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     state: Mapped[ChangeSetState] = mapped_column(text_enum(ChangeSetState, "state"), server_default="running")
+    problem: Mapped[str | None]
+    requested: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     changed: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     unchanged: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     failed: Mapped[int] = mapped_column(Integer, server_default=text("0"))
@@ -74,7 +83,10 @@ class ChangeSet(Numbered, Base):
     user_agent: Mapped[str | None] = mapped_column(String(400))
     idempotency_key: Mapped[str | None] = mapped_column(String(64))
     undo_of_id: Mapped[int | None] = mapped_column(ForeignKey("change_sets.id", ondelete="RESTRICT"))
+    selection_id: Mapped[int | None]
+    position: Mapped[int | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    progressed_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
     user: Mapped[User | None] = relationship(lazy="raise")
@@ -82,6 +94,20 @@ class ChangeSet(Numbered, Base):
     @property
     def label(self) -> str:
         return f"Change set {self.id}"
+
+
+class RowOutcome(Base):
+    """What became of one row that a change set was for: `changed`, `unchanged`, why it was skipped, or why it failed.
+
+    Its key is what makes sure that no change set does anything to a row twice.
+    """
+
+    __tablename__ = "row_outcomes"
+
+    change_set_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    record_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    failed: Mapped[bool] = mapped_column(server_default=text("false"))
+    outcome: Mapped[str] = mapped_column(String(300))
 
 
 class AuditLog(Numbered, Base):

@@ -1,36 +1,64 @@
-"""What the desk remembers besides its records: frozen selections, saved views, and messages to be sent."""
+"""What the desk remembers besides its records: frozen selections, recipes, saved views, messages to be sent."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, func, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, func, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from admin_app.models.base import Audited, Base, Numbered, Timestamped
+from admin_app.models.base import Audited, Base, Numbered, Timestamped, Versioned
+from admin_app.models.user import User
 
 
 class Selection(Numbered, Base):
-    """The rows somebody selected, frozen: who, of which resource, by which filter, how many, and until when."""
+    """The rows somebody selected, frozen: who, of which resource, by which filter, how many, and until when.
+
+    `filter` is the list's own query string; rows that were un-ticked are simply not among the items.
+    """
 
     __tablename__ = "selections"
     __table_args__ = (Index("ix_selections_expires", "expires_at"),)
 
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
     resource: Mapped[str] = mapped_column(String(100))
-    filter: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    filter: Mapped[str] = mapped_column(server_default="")
     row_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
 
 
 class SelectionItem(Base):
-    """One row of a frozen selection, and what became of it."""
+    """One row of a frozen selection; without a foreign key, whose check of a million rows would take seconds."""
 
     __tablename__ = "selection_items"
 
-    selection_id: Mapped[int] = mapped_column(ForeignKey("selections.id", ondelete="CASCADE"), primary_key=True)
-    record_id: Mapped[int] = mapped_column(primary_key=True)
-    outcome: Mapped[str | None] = mapped_column(String(200))
+    selection_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    record_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class Recipe(Numbered, Timestamped, Versioned, Audited, Base):
+    """An action with its inputs and the filter of a list, to be run again on whatever matches that day."""
+
+    __tablename__ = "recipes"
+    __table_args__ = (
+        Index("uq_recipes_name_lower", func.lower(text("name")), unique=True),
+        CheckConstraint("btrim(name) <> ''", "name"),
+    )
+    lookup = ("name",)
+
+    name: Mapped[str] = mapped_column(String(100))
+    resource: Mapped[str] = mapped_column(String(100))
+    action: Mapped[str] = mapped_column(String(150))
+    filter: Mapped[str] = mapped_column(server_default="")
+    inputs: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    reason: Mapped[str | None]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
+
+    created_by: Mapped[User | None] = relationship(lazy="raise")
+
+    @property
+    def label(self) -> str:
+        return self.name
 
 
 class SavedView(Numbered, Timestamped, Audited, Base):
@@ -51,7 +79,10 @@ class Outbox(Numbered, Base):
     """A message that is to be sent; written in the transaction that caused it."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_unsent", "available_at", "id", postgresql_where=text("sent_at IS NULL")),)
+    __table_args__ = (
+        Index("ix_outbox_unsent", "available_at", "id", postgresql_where=text("sent_at IS NULL")),
+        Index("uq_outbox_change_set", "change_set_id", "kind", "recipient_id", unique=True),
+    )
 
     kind: Mapped[str] = mapped_column(String(100))
     recipient_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))

@@ -107,6 +107,21 @@ class UserSession(Numbered, Audited, Base):
     user_agent: Mapped[str | None] = mapped_column(String(400))
 
 
+class ApiToken(Numbered, Audited, Base):
+    """A key with which a script acts as a person, until it expires or is revoked. Only its hash is stored."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (Index("ix_api_tokens_user", "user_id"),)
+
+    token_sha256: Mapped[bytes] = mapped_column(unique=True, info=SECRET)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
+    name: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_used_at: Mapped[datetime | None] = mapped_column(info=DERIVED)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
 class Throttle(Base):
     """How soon a key (an address, an e-mail) may try again: the theoretical arrival time of its next try (GCRA)."""
 

@@ -1,35 +1,59 @@
-"""The set-based engine: one statement that locks, classifies, updates and counts the chosen rows of any table."""
+"""The set-based engine: one statement that locks, classifies, changes, notes and counts chosen rows of any table."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import BigInteger, Table, and_, case, func, inspect, literal, literal_column, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    Delete,
+    Insert,
+    Select,
+    Subquery,
+    Table,
+    Update,
+    and_,
+    case,
+    func,
+    inspect,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
 from sqlalchemy.sql import ColumnElement
 
 from admin_app.errors import BadInput
-from admin_app.models import SelectionItem, Versioned
+from admin_app.models import AuditLog, RowOutcome, SelectionItem, Versioned
 
 Model = TypeVar("Model")
 
 NOT_FOUND = "not found"
 """Why an id was skipped that does not exist, or that the actor may not see: the answer is the same."""
 
+CHANGED, UNCHANGED = "changed", "unchanged"
+
 
 @dataclass(frozen=True)
 class Chosen(Generic[Model]):
     """The rows an action is for: a short list of ids, or a frozen selection on the server.
 
-    Duplicate ids count once. Build it with `Chosen.of(Ticket, [1, 2, 3])`.
+    Duplicate ids count once. Build it with `Chosen.of(Ticket, [1, 2, 3])`. `visible` is what a row must fulfil for
+    whoever acts. Where `change_set_id` is known, what becomes of each row is noted under it. With `classify` nothing is
+    written: the engine only says what would become of the rows.
     """
 
     model: type[Model]
     ids: tuple[int, ...] = ()
-    selection_id: int | None = None
+    source: Select[int] | None = None
     requested: int = 0
+    visible: tuple[ColumnElement[bool], ...] = ()
+    change_set_id: int | None = None
+    classify: bool = False
 
     @classmethod
     def of(cls, model: type[Model], ids: Iterable[int]) -> "Chosen[Model]":
@@ -39,12 +63,40 @@ class Chosen(Generic[Model]):
             raise BadInput("An id is a positive whole number.")
         return cls(model, distinct, None, len(distinct))
 
+    @classmethod
+    def frozen(cls, model: type[Model], selection_id: int, row_count: int) -> "Chosen[Model]":
+        """The rows of a frozen selection."""
+        items = select(SelectionItem.record_id).where(SelectionItem.selection_id == selection_id)
+        return cls(model, source=items, requested=row_count)
+
+    @classmethod
+    def audited(cls, change_set_id: int, row_count: int) -> "Chosen[AuditLog]":
+        """What a change set wrote into the audit log: the rows that undoing it is about."""
+        return Chosen(
+            AuditLog, source=select(AuditLog.id).where(AuditLog.change_set_id == change_set_id), requested=row_count
+        )
+
+    def part(self, after: int | None, until: int, requested: int) -> "Chosen[Model]":
+        """Those of a selection whose ids lie behind `after`, up to `until`."""
+        source = cast(Select[int], self.source)
+        key = source.selected_columns[0]
+        source = source.where(key <= until, *([] if after is None else [key > after]))
+        return replace(self, source=source, requested=requested)
+
+    def keys(self) -> Select[int]:
+        """The ids, as a query of one column."""
+        if self.source is not None:
+            return self.source
+        return select(func.unnest(self._array()).label("id"))
+
     def where(self, key: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[bool]:
         """The condition that a row's key is among the chosen; ids travel as one array parameter."""
-        if self.selection_id is not None:
-            frozen = select(SelectionItem.record_id).where(SelectionItem.selection_id == self.selection_id)
-            return key.in_(frozen)
-        return key == func.any(literal(list(self.ids), ARRAY(BigInteger)))
+        if self.source is not None:
+            return key.in_(self.source)
+        return key == func.any(self._array())
+
+    def _array(self) -> ColumnElement[Any]:
+        return literal(list(self.ids), ARRAY(BigInteger))
 
 
 @dataclass(frozen=True)
@@ -61,6 +113,18 @@ class Outcome:
         """Every chosen row, once."""
         return self.changed + self.unchanged + sum(self.skipped.values()) + self.failed
 
+    def __add__(self, other: "Outcome") -> "Outcome":
+        skipped = dict(self.skipped)
+        for reason, number in other.skipped.items():
+            skipped[reason] = skipped.get(reason, 0) + number
+        return Outcome(
+            self.changed + other.changed, self.unchanged + other.unchanged, skipped, self.failed + other.failed
+        )
+
+
+Writes = Sequence[Update | Insert | Delete]
+Skip = Mapping[str, ColumnElement[bool]]
+
 
 async def apply(
     session: AsyncSession,
@@ -68,50 +132,95 @@ async def apply(
     *,
     set: Mapping[Any, Any],  # noqa: A002  the SQL word is the clearest name at the call
     also: Mapping[Any, Any] | None = None,
-    skip: Mapping[str, ColumnElement[bool]] | None = None,
+    skip: Skip | None = None,
 ) -> Outcome:
     """Give columns new values in every chosen row that no skip reason holds back, in one statement.
 
     `set` decides whether a row changes: one in which all its columns have their value already is `unchanged`.
     `also` are side effects, written only where something changed. `skip` maps a reason to a condition; the first
-    that holds is the row's outcome. Rows are locked in the order of their ids, so that two bulk changes never
-    deadlock; notes and tags can be added to them meanwhile. `version` and `updated_at` follow by themselves.
+    that holds is the row's outcome. `version` and `updated_at` follow by themselves.
     """
-    mapper = cast(Mapper[Any], inspect(chosen.model))
-    table = cast(Table, mapper.local_table)
-    key = table.c.id
+    table = _table(chosen.model)
     values = {_name(column): value for column, value in {**set, **(also or {})}.items()}
+
+    def written(changed: Subquery) -> Writes:
+        return [update(table).values({**values, **_bookkeeping(chosen.model)}).where(table.c.id == changed.c.id)]
+
     same = and_(*(_same(column, value) for column, value in set.items()))
+    return await write(session, chosen, unchanged=same, skip=skip, writes=written)
+
+
+async def write(
+    session: AsyncSession,
+    chosen: Chosen[Any],
+    *,
+    unchanged: ColumnElement[bool],
+    writes: Callable[[Subquery], Writes],
+    skip: Skip | None = None,
+) -> Outcome:
+    """Do something for every chosen row that is neither skipped nor `unchanged`, in one statement.
+
+    `writes` gets the rows that are to change, a subquery with their `id`, and returns the statements that do it to all
+    of them: an UPDATE of the rows themselves, or an INSERT or DELETE of what hangs on them. Rows are locked in the
+    order of their ids, so that two bulk changes never deadlock; notes and tags can be added to them meanwhile.
+    """
+    key = _table(chosen.model).c.id
     reasons = [(condition, literal(reason)) for reason, condition in (skip or {}).items()]
-    outcome = case(*reasons, (same, literal_column("'unchanged'")), else_=literal_column("'changed'"))
-    rows = (
-        select(key.label("id"), outcome.label("outcome"))
-        .where(chosen.where(key))
-        .order_by(key)
-        .with_for_update(key_share=True)
-        .cte("chosen")
-        .prefix_with("MATERIALIZED")
-    )
-    written = (
-        update(table)
-        .values({**values, **_bookkeeping(chosen.model)})
-        .where(key == rows.c.id, rows.c.outcome == "changed")
-        .returning(key)
-        .cte("written")
-    )
-    counted = select(rows.c.outcome, func.count().label("number")).group_by(rows.c.outcome).add_cte(written)
-    return _outcome(chosen, {row.outcome: row.number for row in await session.execute(counted)})
+    outcome = case(*reasons, (unchanged, literal_column(f"'{UNCHANGED}'")), else_=literal_column(f"'{CHANGED}'"))
+    found = select(key.label("id"), outcome.label("outcome")).where(chosen.where(key), *chosen.visible)
+    if not chosen.classify:
+        found = found.order_by(key).with_for_update(key_share=True, of=_table(chosen.model))
+    rows = found.cte("chosen").prefix_with("MATERIALIZED")
+    counted = select(rows.c.outcome, func.count().label("number")).group_by(rows.c.outcome)
+    if not chosen.classify:
+        changed = select(rows.c.id).where(rows.c.outcome == CHANGED).subquery("changing")
+        for number, statement in enumerate(writes(changed)):
+            counted = counted.add_cte(statement.returning(literal_column("1")).cte(f"written_{number}"))
+        if chosen.change_set_id is not None:
+            of_rows = select(literal(chosen.change_set_id, BigInteger), rows.c.id, rows.c.outcome)
+            counted = counted.add_cte(_noted(of_rows).returning(literal_column("1")).cte("noted"))
+    counts = {row.outcome: row.number for row in await session.execute(counted)}
+    return await _counted(session, chosen, counts)
 
 
-def _outcome(chosen: Chosen[Any], counts: dict[str, int]) -> Outcome:
-    changed, unchanged = counts.pop("changed", 0), counts.pop("unchanged", 0)
+async def record(session: AsyncSession, chosen: Chosen[Any], outcomes: Mapping[int, str]) -> None:
+    """Note what became of single rows, by id, in a handler that works on them by itself rather than by `apply`."""
+    if chosen.change_set_id is None or not outcomes:
+        return
+    ids, texts = literal(list(outcomes), ARRAY(BigInteger)), literal([text[:300] for text in outcomes.values()])
+    rows = select(literal(chosen.change_set_id, BigInteger), func.unnest(ids), func.unnest(texts))
+    await session.execute(_noted(rows))
+
+
+def _noted(rows: Select[Any]) -> Any:
+    """The statement that notes outcomes; where an action does two things to a row, the one that matters more stands."""
+    noted = insert(RowOutcome).from_select(["change_set_id", "record_id", "outcome"], rows)
+    later = noted.excluded.outcome
+    matters = and_(RowOutcome.outcome != CHANGED, or_(later == CHANGED, RowOutcome.outcome == UNCHANGED))
+    return noted.on_conflict_do_update(
+        index_elements=["change_set_id", "record_id"], set_={"outcome": later}, where=matters
+    )
+
+
+async def _counted(session: AsyncSession, chosen: Chosen[Any], counts: dict[str, int]) -> Outcome:
+    """The counts as an Outcome; chosen rows that are not there, or hidden, are noted as well."""
+    changed, unchanged = counts.pop(CHANGED, 0), counts.pop(UNCHANGED, 0)
     if missing := chosen.requested - changed - unchanged - sum(counts.values()):
-        counts[NOT_FOUND] = missing
+        counts[NOT_FOUND] = counts.get(NOT_FOUND, 0) + missing
+        if chosen.change_set_id is not None and not chosen.classify:
+            keys = chosen.keys().subquery("keys")
+            known = select(RowOutcome.record_id).where(RowOutcome.change_set_id == chosen.change_set_id)
+            absent = select(literal(chosen.change_set_id, BigInteger), keys.c[0], literal(NOT_FOUND))
+            await session.execute(_noted(absent.where(keys.c[0].not_in(known))))
     return Outcome(changed=changed, unchanged=unchanged, skipped=counts)
 
 
+def _table(model: type[Any]) -> Table:
+    return cast(Table, cast(Mapper[Any], inspect(model)).local_table)
+
+
 def _bookkeeping(model: type[Any]) -> dict[str, Any]:
-    table = cast(Mapper[Any], inspect(model)).local_table
+    table = _table(model)
     extra: dict[str, Any] = {}
     if issubclass(model, Versioned):
         extra["version"] = table.c.version + 1

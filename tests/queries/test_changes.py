@@ -99,7 +99,7 @@ async def test_rows_of_a_frozen_selection_are_changed_and_no_others(database: Da
         ids = [comments[0].id, comments[2].id, 999_999_999]
         change.session.add_all(SelectionItem(selection_id=selection.id, record_id=record) for record in ids)
         await change.session.flush()
-        chosen = Chosen(Comment, selection_id=selection.id, requested=3)
+        chosen = Chosen.frozen(Comment, selection.id, 3)
         outcome = await apply(change.session, chosen, set={Comment.is_internal: False})
         public = (await change.session.scalars(select(Comment.id).where(Comment.is_internal.is_(False)))).all()
     assert outcome == Outcome(changed=2, skipped={"not found": 1})
