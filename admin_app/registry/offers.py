@@ -6,8 +6,9 @@ from typing import Any
 
 from admin_app.errors import NotFound
 from admin_app.migrations import Branch
+from admin_app.models import User
 from admin_app.plugin import Action, Page, Panel, Plugin, Resource, Stat
-from admin_app.queries.users import Declared
+from admin_app.queries.users import Actor, Declared
 from admin_app.registry.problem import suggestion
 
 
@@ -53,6 +54,11 @@ class Registry:
     def resource_of(self, model: type[Any]) -> Resource | None:
         """The resource that shows a model, if there is one."""
         return next((resource for resource in self.resources.values() if resource.model is model), None)
+
+    def may_know(self, actor: Actor, model: type[Any]) -> bool:
+        """Whether somebody may learn how a model's records are called; people are known to everybody at the desk."""
+        shown = self.resource_of(model)
+        return shown is None or model is User or actor.may(f"{shown.name}.view")
 
     def actions_for(self, model: type[Any]) -> list[Action]:
         """Actions that are attached to a model, or to a trait it has."""

@@ -9,6 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from admin_app.editing import key_of
 from admin_app.errors import BadInput, Conflict, Forbidden, NotFound
 from admin_app.files import TYPES, Files
 from admin_app.models import Attachment, ScanStatus, Ticket
@@ -16,7 +17,7 @@ from admin_app.plugin import Resource
 from admin_app.queries import attachments, records
 from admin_app.queries.attachments import cleaned
 from admin_app.web.context import Notice, acting, actor_of, desk_of, form_of, path, redirect, request_id
-from admin_app.web.records import key_of, show
+from admin_app.web.records import show
 
 FILES_AT_ONCE = 20
 GUARDED = {

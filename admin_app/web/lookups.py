@@ -51,8 +51,7 @@ async def answer(request: Request, resource: Resource) -> JSONResponse:
 
 def may_know(request: Request, model: type[Any]) -> bool:
     """Whether the viewer may learn how a model's records are called; people are known to everybody at the desk."""
-    shown = desk_of(request).registry.resource_of(model)
-    return shown is None or model is User or actor_of(request).may(f"{shown.name}.view")
+    return desk_of(request).registry.may_know(actor_of(request), model)
 
 
 def _of_action(request: Request, resource: Resource, field: str) -> Picker:

@@ -1,19 +1,32 @@
 """The pages of one record, whatever its resource: what is known of it, its forms, and saving them as change sets."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from sqladmin.templating import Jinja2Templates
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin_app.errors import BackdeskError, BadInput, BadRequest, ChangedMeanwhile, Conflict, Forbidden, NotFound
+from admin_app import editing
+from admin_app.editing import (
+    Editor,
+    Filled,
+    Saved,
+    Texts,
+    differences,
+    inputs_for,
+    key_of,
+    made_before,
+    seen,
+    texts_of,
+    version_of,
+)
+from admin_app.errors import BackdeskError, BadInput, ChangedMeanwhile, Conflict, Forbidden, NotFound
 from admin_app.inputs import TEXT_LENGTH, Input
-from admin_app.models import Base, Comment, SoftDelete, Ticket, Versioned
+from admin_app.models import Comment, SoftDelete, Ticket
 from admin_app.plugin import Resource
 from admin_app.queries import comments, records, rules
 from admin_app.web import facts, forms, pages
@@ -30,16 +43,7 @@ from admin_app.web.context import (
     text_fields,
     zone_of,
 )
-from admin_app.web.forms import Filled, Texts
 from admin_app.web.related import related
-
-
-def key_of(text: str) -> int:
-    """The id that an address names; raises NotFound for anything that no record can have."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 0 < int(text) < 2**63):
-        raise NotFound
-    return int(text)
-
 
 # What is known of a record
 
@@ -62,7 +66,7 @@ async def show(
     """The page of a record; with `problems` by form and what was typed, after a form on it could not be saved."""
     names = (*resource.details, "deleted_by")
     async with desk_of(request).database.read(snapshot=True) as session:
-        record = await _seen(request, session, resource, key, names)
+        record = await seen(session, actor_of(request), resource.model, key, names)
         more = await related(request, session, record)
         boxes = await pages.boxes(request, session, record, templates)
     trashed = isinstance(record, SoftDelete) and record.deleted_at is not None
@@ -81,17 +85,6 @@ async def show(
         **more,
     }
     return await render(request, templates, "backdesk/details.html", context, status=status)
-
-
-async def _seen(
-    request: Request, session: AsyncSession, resource: Resource, key: int, names: Iterable[str], *, lock: bool = False
-) -> Any:
-    """A record that this person may see; raises NotFound."""
-    where = rules.visible(actor_of(request), resource.model)
-    record = await records.one(session, resource.model, key, names, where=where, lock=lock)
-    if record is None:
-        raise NotFound
-    return record
 
 
 def _may_edit(request: Request, resource: Resource, record: Any) -> bool:
@@ -120,7 +113,7 @@ def _actions(request: Request, resource: Resource, record: Any, place: str) -> l
 async def create(request: Request, view: Any, templates: Jinja2Templates) -> Response:
     """The form of a new record, and saving it."""
     resource: Resource = view.resource
-    inputs = forms.inputs_for(resource, actor_of(request))
+    inputs = inputs_for(resource, actor_of(request))
     if request.method in {"GET", "HEAD"}:
         opened = Filled(
             forms.opening(inputs, request.query_params, zone_of(request)), {}, key=secrets.token_urlsafe(16)
@@ -130,7 +123,7 @@ async def create(request: Request, view: Any, templates: Jinja2Templates) -> Res
     try:
         record = await view.insert_model(request, vars(sent))
     except (BadInput, Conflict) as error:
-        earlier = await _made_before(request, resource.model, sent.key) if isinstance(error, Conflict) else None
+        earlier = await made_before(_editor(request), resource.model, sent.key) if isinstance(error, Conflict) else None
         if earlier is None:
             return await _form(request, resource, inputs, sent, templates, error=error)
         notice = Notice("This was sent twice and has been saved once.", "info")
@@ -144,11 +137,11 @@ async def edit(request: Request, view: Any, templates: Jinja2Templates) -> Respo
     key, zone = key_of(request.path_params["pk"]), zone_of(request)
     posted = None if request.method in {"GET", "HEAD"} else await form_of(request)
     async with desk_of(request).database.read() as session:
-        record = await _seen(request, session, resource, key, resource.form)
-    inputs = forms.inputs_for(resource, actor_of(request), record)
-    present = forms.texts_of(record, inputs, zone)
+        record = await seen(session, actor_of(request), resource.model, key, resource.form)
+    inputs = inputs_for(resource, actor_of(request), record)
+    present = texts_of(record, inputs, zone)
     if posted is None:
-        opened = Filled(present, present, version=_version(record))
+        opened = Filled(present, present, version=version_of(record))
         return await _form(request, resource, inputs, opened, templates, record=record)
     sent = forms.filled(posted, inputs)
     if "again" in posted:
@@ -164,72 +157,20 @@ async def edit(request: Request, view: Any, templates: Jinja2Templates) -> Respo
     return redirect(request, record_path(resource, saved.record), notice)
 
 
-def _version(record: Any) -> str:
-    return str(record.version) if isinstance(record, Versioned) else ""
-
-
 async def insert(request: Request, resource: Resource, data: dict[str, Any]) -> Any:
-    """Make a record of what a form holds (`Filled`, as a dict), as a change set; gives back the record.
-
-    Raises BadInput naming each wrong field; Conflict when the same form made one before.
-    """
-    sent, actor = Filled(**data), actor_of(request)
-    async with desk_of(request).database.transaction(
-        acting(request),
-        f"{resource.name}.create",
-        parameters={"resource": resource.model.__tablename__},
-        idempotency_key=sent.key or None,
-    ) as change:
-        draft = await forms.draft(change.session, actor, resource, None, sent, zone_of(request))
-        record = await rules.save(draft)
-        change.counts.changed = 1
-    return record
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A record after its form was saved, and whether that changed anything."""
-
-    record: Any
-    changed: bool
+    """Make a record of what a form holds (`Filled`, as a dict), as a change set; gives back the record."""
+    return (await editing.insert(_editor(request), resource, Filled(**data))).record
 
 
 async def update(request: Request, resource: Resource, pk: str, data: dict[str, Any]) -> Saved:
-    """Change a record as a form asks (`Filled`, as a dict), as a change set.
-
-    Raises BadInput naming each wrong field, and ChangedMeanwhile when somebody else changed a field of the form since
-    it was opened, to something that its sender has not seen.
-    """
-    sent, actor, zone = Filled(**data), actor_of(request), zone_of(request)
-    key = key_of(pk)
-    async with desk_of(request).database.transaction(
-        acting(request, sent.reason),
-        f"{resource.name}.edit",
-        parameters={"resource": resource.model.__tablename__, "id": key},
-    ) as change:
-        record = await _seen(request, change.session, resource, key, resource.form, lock=True)
-        _check_version(request, resource, record, sent)
-        draft = await forms.draft(change.session, actor, resource, record, sent, zone)
-        if draft.values:
-            record = await rules.save(draft)
-        change.counts.changed, change.counts.unchanged = (1, 0) if draft.values else (0, 1)
-    return Saved(record, bool(draft.values))
+    """Change a record as a form asks (`Filled`, as a dict), as a change set."""
+    sent = Filled(**data)
+    return await editing.update(_editor(request, sent.reason), resource, key_of(pk), sent)
 
 
-def _check_version(request: Request, resource: Resource, record: Any, sent: Filled) -> None:
-    if isinstance(record, Versioned) and not sent.version:
-        raise BadRequest("The form came without the version that it was opened with. Please load the page again.")
-    if isinstance(record, Versioned) and sent.version == _version(record):
-        return
-    inputs = forms.inputs_for(resource, actor_of(request), record)
-    if forms.overtaken(forms.differences(inputs, sent, forms.texts_of(record, inputs, zone_of(request)))):
-        raise ChangedMeanwhile
-
-
-async def _made_before(request: Request, model: type[Base], key: str) -> int | None:
-    """The record that this very form made before, when it is sent twice."""
-    async with desk_of(request).database.read() as session:
-        return await records.made_with(session, model, actor_of(request).user_id, key) if key else None
+def _editor(request: Request, reason: str | None = None) -> Editor:
+    """The signed-in person as who edits."""
+    return Editor(desk_of(request).database, actor_of(request), acting(request, reason), zone_of(request))
 
 
 @dataclass(frozen=True)
@@ -310,10 +251,10 @@ async def _conflict(
     """What both people changed, side by side; sending it again saves on top of the present version."""
     async with desk_of(request).database.read(snapshot=True) as session:
         record: Any = await records.one(session, resource.model, key, resource.form)
-        present = forms.texts_of(record, inputs, zone_of(request))
+        present = texts_of(record, inputs, zone_of(request))
         labels = await forms.labels_for(session, inputs, sent.originals, present, sent.texts)
         by, at = await records.last_change(session, resource.model, key)
-    found = forms.differences(inputs, sent, present)
+    found = differences(inputs, sent, present)
     first = next((difference for difference in found if difference.is_clash), None)
     rows = [
         {
@@ -331,7 +272,7 @@ async def _conflict(
         "rows": rows,
         "by": by,
         "at": at,
-        "sent": replace(sent, version=_version(record)),
+        "sent": replace(sent, version=version_of(record)),
         "originals": _flat(present),
         "url": path(resource.name, "edit", key),
         "cancel": record_path(resource, record),
@@ -366,7 +307,7 @@ async def comment(request: Request, resource: Resource, templates: Jinja2Templat
             change.counts.changed = 1
     except (BadInput, NotFound, Conflict) as error:
         here = path(resource.name, "details", key)
-        if isinstance(error, Conflict) and await _made_before(request, Comment, fields.get("key", "")):
+        if isinstance(error, Conflict) and await made_before(_editor(request), Comment, fields.get("key", "")):
             return redirect(request, here, Notice("This was sent twice and has been saved once.", "info"))
         found = error.fields.get("content") if isinstance(error, BadInput) else None
         problems = {"comment": found or error.message}
