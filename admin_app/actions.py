@@ -1,25 +1,47 @@
-"""The one road of a change: whoever performs an action, through whichever door, it goes through `perform()`."""
+"""The one road of a change: whoever wants something done, through whichever door, orders it here.
+
+`preview()` tells what an order would do, by doing it and taking it back. `perform()` does it: at once, or, where it is
+long, as a promise that is kept in chunks by `advance()`. What can be ordered are the actions of plugins, and UNDO.
+"""
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from admin_app.db import Acting, Database
-from admin_app.errors import BackdeskError, BadInput, Forbidden
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from admin_app import queue
+from admin_app.db import Acting, Change, Counts, Database, Plan, Resumed, translated
+from admin_app.errors import BackdeskError, BadInput, Conflict, Forbidden
 from admin_app.inputs import inputs_of, parse
-from admin_app.models import Base, storable
-from admin_app.plugin import Action, Chosen, Outcome, snake
+from admin_app.models import AuditLog, Base, ChangeSetState, storable
+from admin_app.plugin import Action, Authority, Chosen, Origin, Outcome, snake
+from admin_app.queries import changes, previews, selections, undo
+from admin_app.settings import Limits
 
 REASON_LENGTH = 2_000
+REFERENCE_LENGTH = 100
 UNSTORABLE = "holds a character that cannot be stored."
 
-
-class Authority(Protocol):
-    """Whoever may or may not do something."""
-
-    def may(self, permission: str) -> bool: ...
+UNDO = Action(
+    plugin="change_set",
+    name="undo",
+    model=AuditLog,
+    function=undo.revert,
+    label="Undo",
+    help="What nobody touched since goes back to what it was; what somebody did is listed and left alone.",
+    icon="restore",
+    danger=False,
+    reason="optional",
+    final="",
+    where=(),
+    roles=("lead",),
+    origin=Origin(__file__, 1),
+)
+"""Undoing a change set: an action like any other, whose rows are the entries of that change set."""
 
 
 class Operator:
@@ -29,59 +51,274 @@ class Operator:
         return True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What somebody wants done: who and why, what, to which rows, and with which inputs, as texts.
+
+    `zone` is where they read their clock.
+    """
+
+    authority: Authority
+    acting: Acting
+    action: Action
+    chosen: Chosen[Any]
+    given: Mapping[str, str] = field(default_factory=dict)
+    zone: ZoneInfo
+
+
 @dataclass(frozen=True)
 class Performed:
-    """An action that was done: its change set, what became of the rows, and the sentence that says so."""
+    """An order that was carried out, or promised: then there is no outcome yet. The sentence says what happened."""
 
     change_set_id: int
-    outcome: Outcome
+    outcome: Outcome | None
     sentence: str
 
 
-async def perform(
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What an order would do: the outcome of all its rows, and the effects and samples of those that were tried."""
+
+    outcome: Outcome
+    effects: list[previews.Effect]
+    samples: list[previews.Sample]
+    left: list[undo.Left]
+    requested: int
+    tried: int
+    exact: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row was tried."""
+        return self.tried == self.requested
+
+
+async def perform(database: Database, order: Order, limits: Limits, *, idempotency_key: str | None = None) -> Performed:
+    """Carry an order out as one change set, and say what became of the rows; beyond `limits.inline`, promise it.
+
+    Raises Forbidden, or BadInput naming each field that is wrong, before anything is changed; an error later undoes
+    everything. Rows that the database refuses are counted as failed, and the rest is done.
+    """
+    order = checked(order, limits)
+    if order.chosen.requested > limits.inline:
+        return await _promise(database, order, limits, idempotency_key)
+    plan = _plan(order, idempotency_key)
+    async with database.transaction(order.acting, order.action.permission, plan=plan) as change:
+        chosen = replace(order.chosen, change_set_id=change.id)
+        outcome = await carry_out(change.session, order, chosen)
+        _count(change.counts, outcome)
+        await _finish(change, order.chosen.undo_of_id)
+    return Performed(change.id, outcome, sentence(order.action.label, outcome, chosen.model))
+
+
+async def preview(database: Database, order: Order, limits: Limits) -> Preview:
+    """What an order would do, found out by doing it and taking it back.
+
+    Beyond `limits.inline` only so many rows are tried, and all are classified without writing; an action that cannot
+    be classified so has its outcome told of the tried rows only, and is not `exact`.
+    """
+    order = checked(order, limits)
+    chosen, requested = order.chosen, order.chosen.requested
+    whole = requested <= limits.inline
+    outcome = None if whole else await _classified(database, order)
+    async with database.rehearsal(order.acting, order.action.permission) as change:
+        part = chosen if whole else await _first(change.session, chosen, limits.inline)
+        tried = await carry_out(change.session, order, replace(part, change_set_id=change.id))
+        effects = await previews.effects(change.session, change.id)
+        samples = await previews.samples(change.session, change.id)
+        left = await undo.left_alone(change.session, change.id) if chosen.undo_of_id else []
+    return Preview(
+        outcome=outcome or tried,
+        effects=effects,
+        samples=samples,
+        left=left,
+        requested=requested,
+        tried=part.requested,
+        exact=whole or outcome is not None,
+        warnings=(order.action.final,) if order.action.final else (),
+    )
+
+
+async def undo_order(
     database: Database,
     authority: Authority,
     acting: Acting,
-    action: Action,
-    chosen: Chosen[Any],
-    given: Mapping[str, Any],
-    *,
+    change_set_id: int,
+    final: Mapping[str, str],
     zone: ZoneInfo,
-    limit: int,
-    idempotency_key: str | None = None,
-) -> Performed:
-    """Do an action to chosen rows as one change set, and say what became of them.
+) -> Order:
+    """The order to undo a change set: by who made it, or who may undo others', if they may do what it did.
 
-    `given` holds the inputs as texts. Raises Forbidden, or BadInput naming each field that is wrong, before
-    anything is changed; an error later undoes everything.
+    `final` says by action why it cannot be undone. Raises NotFound, Forbidden, or Conflict saying why not.
     """
-    if not authority.may(action.permission):
+    async with database.read() as session:
+        found, entries = await undo.undoable(session, change_set_id)
+        first = await undo.first(session, found)
+    own = acting.user_id is not None and found.user_id == acting.user_id
+    if not own and not authority.may(UNDO.permission):
+        raise Forbidden(f"You may undo only what you did yourself. Others' changes need {UNDO.permission}.")
+    needed = "import.run" if first.action.startswith("import.") else first.action
+    if not authority.may(needed):
+        raise Forbidden(f"You may not undo this, because you may not do it. It needs the permission {needed}.")
+    if why := final.get(first.action):
+        raise Conflict(f"This cannot be undone. {why}")
+    chosen = Chosen.audited(found.id, entries)
+    return Order(authority=authority, acting=acting, action=UNDO, chosen=chosen, zone=zone)
+
+
+async def advance(change: Resumed, order: Order, limits: Limits) -> Outcome:
+    """Do the next chunk of a promised change set, in its transaction; the last one closes it."""
+    if not order.authority.may(order.action.permission) and order.action is not UNDO:
+        raise Forbidden(f"Whoever ordered this may no longer do “{order.action.label}”.")
+    part = order.chosen.after(change.kept.position, limits.chunk)
+    last, number = await selections.bounds(change.session, part)
+    outcome = Outcome()
+    change.counts.state = ChangeSetState.RUNNING
+    if number:
+        chosen = replace(part, requested=number, change_set_id=change.id)
+        outcome = await carry_out(change.session, order, chosen)
+        _count(change.counts, outcome)
+        change.counts.position = last
+    if number < limits.chunk:
+        change.counts.state = ChangeSetState.COMPLETED
+        await _finish(change, order.chosen.undo_of_id)
+    return outcome
+
+
+async def carry_out(session: AsyncSession, order: Order, chosen: Chosen[Any]) -> Outcome:
+    """Let the action do its work; rows that the database refuses are found by halving, noted as failed, and left.
+
+    Raises BackdeskError for an action that does not account for every row.
+    """
+    values = await parse(session, inputs_of(order.action.function), order.given, order.zone)
+    available = {"session": session, "acting": order.acting, "authority": order.authority, **values}
+    if chosen.classify:
+        return await _act(order.action, {**available, "chosen": chosen})
+    try:
+        async with session.begin_nested():
+            return await _act(order.action, {**available, "chosen": chosen})
+    except DBAPIError as error:
+        if not _about_a_row(error):
+            raise
+        return await _halves(session, order, chosen, translated(error).message)
+
+
+async def _act(action: Action, available: Mapping[str, Any]) -> Outcome:
+    parameters = inspect.signature(action.function).parameters
+    outcome: object = await action.function(**{name: available[name] for name in parameters if name in available})
+    mending = "Its plugin needs mending."
+    if not isinstance(outcome, Outcome):
+        raise BackdeskError(f"Nothing was changed: {action.permission} returned no Outcome. {mending}")
+    requested = available["chosen"].requested
+    if outcome.total != requested:
+        what = f"{action.permission} accounts for {outcome.total:,} of {requested:,} rows."
+        raise BackdeskError(f"Nothing was changed: {what} {mending}")
+    return outcome
+
+
+async def _halves(session: AsyncSession, order: Order, chosen: Chosen[Any], problem: str) -> Outcome:
+    """The same with each half of the rows; a single row that is refused has failed."""
+    ids = list((await session.scalars(chosen.keys())).all())
+    if len(ids) == 1:
+        await changes.record(session, chosen, {ids[0]: problem}, failed=True)
+        return Outcome(failed=1)
+    middle = len(ids) // 2
+    outcome = Outcome()
+    for half in (ids[:middle], ids[middle:]):
+        part = replace(chosen, ids=tuple(half), source=None, requested=len(half))
+        outcome += await carry_out(session, order, part)
+    return outcome
+
+
+def _about_a_row(error: DBAPIError) -> bool:
+    """Whether the database refused a row's value, rather than being unable to answer at all."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return state[:2] in {"22", "23"} or state == "P0001"
+
+
+async def _classified(database: Database, order: Order) -> Outcome | None:
+    """What would become of all rows, without writing; None where the action can only find out by writing."""
+    try:
+        async with database.read() as session:
+            return await carry_out(session, order, replace(order.chosen, classify=True))
+    except BackdeskError as error:
+        if isinstance(error, BadInput):
+            raise
+        return None
+
+
+async def _first(session: AsyncSession, chosen: Chosen[Any], size: int) -> Chosen[Any]:
+    if chosen.source is not None:
+        return chosen.after(None, size)
+    return replace(chosen, ids=chosen.ids[:size], requested=size)
+
+
+async def _promise(database: Database, order: Order, limits: Limits, key: str | None) -> Performed:
+    """Write down what is to be done, and put it into the queue, in one transaction."""
+    chosen = order.chosen
+    async with database.read() as session:
+        await parse(session, inputs_of(order.action.function), order.given, order.zone)
+    if chosen.ids:
+        chosen = await _kept(database, order, limits)
+    plan = _plan(replace(order, chosen=chosen), key)
+    async with database.promise(order.acting, order.action.permission, plan) as change:
+        await queue.put(change.session, change.id)
+    number = f"{chosen.requested:,} {noun(chosen.model, chosen.requested)}"
+    return Performed(change.id, None, f"{order.action.label}: {number} are being worked on.")
+
+
+async def _kept(database: Database, order: Order, limits: Limits) -> Chosen[Any]:
+    chosen = order.chosen
+    async with database.bookkeeping() as session:
+        kept = await selections.freeze(
+            session,
+            chosen.keys(),
+            user_id=order.acting.user_id,
+            resource=snake(chosen.model.__name__),
+            limit=limits.bulk,
+        )
+    return replace(Chosen.frozen(chosen.model, kept.id, kept.row_count), visible=chosen.visible)
+
+
+def _plan(order: Order, key: str | None) -> Plan:
+    chosen = order.chosen
+    parameters = {"resource": chosen.model.__tablename__, "requested": chosen.requested, "inputs": dict(order.given)}
+    if chosen.source is not None:
+        parameters["zone"] = str(order.zone)
+    return Plan(
+        parameters=parameters,
+        idempotency_key=key,
+        requested=chosen.requested,
+        selection_id=chosen.selection_id,
+        undo_of_id=chosen.undo_of_id,
+    )
+
+
+def _count(counts: Counts, outcome: Outcome) -> None:
+    total = Outcome(counts.changed, counts.unchanged, counts.skipped, counts.failed) + outcome
+    counts.changed, counts.unchanged, counts.failed = total.changed, total.unchanged, total.failed
+    counts.skipped = dict(total.skipped)
+
+
+async def _finish(change: Change, undo_of_id: int | None) -> None:
+    if undo_of_id is not None and change.counts.changed:
+        await undo.mark(change.session, undo_of_id)
+
+
+def checked(order: Order, limits: Limits) -> Order:
+    """The order, if it may be carried out: raises Forbidden, or BadInput naming each field that is wrong."""
+    action, acting, chosen = order.action, order.acting, order.chosen
+    if action is not UNDO and not order.authority.may(action.permission):
         raise Forbidden(f"You may not do “{action.label}”. It needs the permission {action.permission}.")
-    acting = replace(acting, reason=_reason(action, acting.reason))
-    if unstorable := [name for name, value in given.items() if not storable(f"{name}{value}")]:
+    acting = replace(acting, reason=_reason(action, acting.reason), reference=_reference(acting.reference))
+    if unstorable := [name for name, value in order.given.items() if not storable(f"{name}{value}")]:
         raise BadInput(fields=dict.fromkeys(unstorable, UNSTORABLE))
     if not chosen.requested:
         raise BadInput("Nothing is selected. Tick the rows first, then choose the action.")
-    if chosen.requested > limit:
-        raise BadInput(f"{chosen.requested:,} rows are selected; one action may touch {limit:,} at most.")
-    parameters = {"resource": chosen.model.__tablename__, "requested": chosen.requested, "inputs": dict(given)}
-    async with database.transaction(
-        acting, action.permission, parameters=parameters, idempotency_key=idempotency_key
-    ) as change:
-        values = await parse(change.session, inputs_of(action.function), given, zone)
-        available = {"session": change.session, "chosen": chosen, "acting": acting, **values}
-        outcome: object = await action.function(**_asked_for(action.function, available))
-        if not isinstance(outcome, Outcome):
-            raise BackdeskError(
-                f"Nothing was changed: {action.permission} returned no Outcome. Its plugin needs mending."
-            )
-        change.counts.changed, change.counts.unchanged = outcome.changed, outcome.unchanged
-        change.counts.skipped, change.counts.failed = dict(outcome.skipped), outcome.failed
-    return Performed(change.id, outcome, sentence(action.label, outcome, chosen.model))
-
-
-def _asked_for(function: Callable[..., Any], available: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: available[name] for name in inspect.signature(function).parameters if name in available}
+    if chosen.requested > limits.bulk and action is not UNDO:
+        raise BadInput(f"{chosen.requested:,} rows are selected; one action may touch {limits.bulk:,} at most.")
+    return replace(order, acting=acting)
 
 
 def _reason(action: Action, reason: str | None) -> str | None:
@@ -95,10 +332,19 @@ def _reason(action: Action, reason: str | None) -> str | None:
     return text or None
 
 
+def _reference(reference: str | None) -> str | None:
+    text = (reference or "").strip()
+    if len(text) > REFERENCE_LENGTH:
+        raise BadInput(fields={"reference": f"has {len(text):,} characters; at most {REFERENCE_LENGTH:,} fit."})
+    if not storable(text):
+        raise BadInput(fields={"reference": UNSTORABLE})
+    return text or None
+
+
 def sentence(label: str, outcome: Outcome, model: type[Base] | type[Any]) -> str:
     """What happened, from what was counted: "Assign to agent: 20 tickets changed, 3 unchanged, 2 skipped (closed)."."""
-    noun = snake(model.__name__).replace("_", " ")
-    parts = [f"{outcome.changed:,} {noun}{'' if outcome.changed == 1 else 's'} changed"]
+    done = "undone" if model is AuditLog else "changed"
+    parts = [f"{outcome.changed:,} {noun(model, outcome.changed)} {done}"]
     if outcome.unchanged:
         parts.append(f"{outcome.unchanged:,} already so")
     if skipped := sum(outcome.skipped.values()):
@@ -107,3 +353,9 @@ def sentence(label: str, outcome: Outcome, model: type[Base] | type[Any]) -> str
     if outcome.failed:
         parts.append(f"{outcome.failed:,} failed")
     return f"{label}: {', '.join(parts)}."
+
+
+def noun(model: type[Any], number: int) -> str:
+    """What rows of a model are called: "ticket" or "tickets"; entries of the audit log are changes."""
+    name = "change" if model is AuditLog else snake(model.__name__).replace("_", " ")
+    return name if number == 1 else f"{name}s"

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from admin_app import migrations, resources
-from admin_app.actions import Authority, Operator, Performed, perform
+from admin_app.actions import Operator, Order, Performed, perform
 from admin_app.db import Acting, Database
 from admin_app.errors import BackdeskError, BadInput, NotFound
 from admin_app.inputs import Input, inputs_of
 from admin_app.models import Door
-from admin_app.plugin import Action, Chosen
+from admin_app.plugin import Action, Authority, Chosen
 from admin_app.postgres import urls
 from admin_app.queries import users
 from admin_app.registry import Registry, available, declare_permissions, inspect_plugins, load
@@ -100,6 +100,7 @@ def _parser(action: Action, inputs: Sequence[Input], registry: Registry) -> argp
             f"--{item.name.replace('_', '-')}",
             dest=f"input_{item.name}",
             required=item.required,
+            nargs="+" if item.kind == "records" else None,
             help=item.help or item.label,
         )
     return parser
@@ -117,16 +118,15 @@ async def _do(settings: Settings, registry: Registry, action: Action, given: dic
     try:
         await declare_permissions(database, registry)
         authority, acting = await _who(database, given["actor"], given["reason"])
-        return await perform(
-            database,
-            authority,
-            acting,
-            action,
-            Chosen.of(resource.model, map(int, ids)),
-            values,
+        order = Order(
+            authority=authority,
+            acting=acting,
+            action=action,
+            chosen=Chosen.of(resource.model, map(int, ids)),
+            given=values,
             zone=settings.time_zone,
-            limit=settings.bulk_limit,
         )
+        return await perform(database, order, settings.limits)
     finally:
         await database.close()
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.orm.exc import StaleDataError
 
 from admin_app.errors import BackdeskError, BadInput, ChangedMeanwhile, Conflict, NobodyActing, TooMany, Unavailable
-from admin_app.models import ActorKind, Door
+from admin_app.models import ActorKind, ChangeSetState, Door
 from admin_app.settings import APP_ROLE, Settings
 from admin_app.triggers import KEY_CHANGED, NOBODY_ACTING
 
@@ -24,9 +24,9 @@ OPEN = text(
     """
 WITH opened AS (
   INSERT INTO change_sets (user_id, actor_kind, action, door, reason, reference, parameters, request_id, address,
-                           user_agent, idempotency_key)
+                           user_agent, idempotency_key, state, requested, selection_id, undo_of_id)
   VALUES (:user_id, :kind, :action, :door, :reason, :reference, cast(:parameters AS jsonb), :request_id, :address,
-          :user_agent, :idempotency_key)
+          :user_agent, :idempotency_key, :state, :requested, :selection_id, :undo_of_id)
   RETURNING id
 )
 SELECT id, set_config('app.change_set_id', id::text, true),
@@ -36,11 +36,23 @@ SELECT id, set_config('app.change_set_id', id::text, true),
 FROM opened"""
 )
 
+RESUME = text(
+    """
+WITH resumed AS (SELECT * FROM change_sets WHERE id = :id AND state IN ('queued', 'running') FOR UPDATE)
+SELECT resumed.*, set_config('app.change_set_id', id::text, true),
+  set_config('app.user_id', coalesce(user_id::text, ''), true), set_config('app.actor_kind', actor_kind, true),
+  set_config('app.request_id', coalesce(request_id, ''), true), set_config('app.reason', coalesce(reason, ''), true),
+  set_config('idle_in_transaction_session_timeout', :patience, true)
+FROM resumed"""
+)
+
 CLOSE = text(
     """
 WITH closed AS (
-  UPDATE change_sets SET state = 'completed', changed = :changed, unchanged = :unchanged, failed = :failed,
-    skipped = cast(:skipped AS jsonb), finished_at = clock_timestamp()
+  UPDATE change_sets SET state = cast(:state AS varchar), changed = :changed, unchanged = :unchanged, failed = :failed,
+    skipped = cast(:skipped AS jsonb), position = coalesce(cast(:position AS bigint), position), problem = :problem,
+    progressed_at = clock_timestamp(),
+    finished_at = CASE WHEN cast(:state AS varchar) <> 'running' THEN clock_timestamp() END
   WHERE id = :id
   RETURNING id
 )
@@ -70,14 +82,35 @@ class Acting:
         return cls(user_id=None, kind=ActorKind.SYSTEM, door=door, **facts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a change set is to do: with which parameters, which hold no secret, and to how many rows.
+
+    A key makes sure that it is done once. What it works through in chunks are the rows of a selection, or those that
+    another change set wrote and that it undoes.
+    """
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    requested: int = 0
+    selection_id: int | None = None
+    undo_of_id: int | None = None
+
+
 @dataclass
 class Counts:
-    """How many rows a change set changed, left as they were, skipped for which reason, and failed on."""
+    """How many rows a change set changed, left as they were, skipped for which reason, and failed on.
+
+    And how far it is: with a state of `running` it goes on later, behind the row at `position`.
+    """
 
     changed: int = 0
     unchanged: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     failed: int = 0
+    state: ChangeSetState = ChangeSetState.COMPLETED
+    position: int | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +120,13 @@ class Change:
     id: int
     session: AsyncSession
     counts: Counts
+
+
+@dataclass(frozen=True)
+class Resumed(Change):
+    """A change set that was begun before, with its row as it was stored."""
+
+    kept: Any
 
 
 class Database:
@@ -138,31 +178,56 @@ class Database:
         *,
         parameters: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        plan: Plan | None = None,
     ) -> AsyncIterator[Change]:
         """One change set and its transaction: opened first, closed with its counts, committed last, or all undone.
 
-        `action` is the dotted name of what is done, such as `assign.assign`; `parameters` are kept with it and must
-        hold no secret. Raises Unavailable, Conflict or another BackdeskError in place of the driver's errors.
+        `action` is the dotted name of what is done, such as `assign.assign`; a whole plan, or its `parameters` and key,
+        are kept with it. Raises Unavailable, Conflict or another BackdeskError in place of the driver's errors.
+        """
+        plan = plan or Plan(parameters=parameters or {}, idempotency_key=idempotency_key)
+        async with self._session() as session:
+            await self._begin(session)
+            change = await _opened(session, acting, action, plan, ChangeSetState.RUNNING)
+            yield change
+            await _close(change)
+            await session.commit()
+
+    @asynccontextmanager
+    async def rehearsal(self, acting: Acting, action: str) -> AsyncIterator[Change]:
+        """A change set that never was: what it does can be looked at inside, and is all undone at the end."""
+        async with self._session() as session:
+            await self._begin(session)
+            yield await _opened(session, acting, action, Plan(), ChangeSetState.RUNNING)
+            await session.rollback()
+
+    @asynccontextmanager
+    async def promise(self, acting: Acting, action: str, plan: Plan) -> AsyncIterator[Change]:
+        """A change set that is only written down, to be done by and by; what is put into its session commits with it.
+
+        Nobody acts in it yet: `resumed()` is where it is done.
         """
         async with self._session() as session:
             await self._begin(session)
-            facts = {
-                "user_id": acting.user_id,
-                "kind": acting.kind.value,
-                "action": action,
-                "door": acting.door.value,
-                "reason": acting.reason,
-                "reference": acting.reference,
-                "parameters": json.dumps(dict(parameters or {}), default=str),
-                "request_id": acting.request_id,
-                "address": acting.address,
-                "user_agent": (acting.user_agent or "")[:400] or None,
-                "idempotency_key": idempotency_key,
-            }
-            change = Change((await session.execute(OPEN, facts)).scalar_one(), session, Counts())
+            yield await _opened(session, acting, action, plan, ChangeSetState.QUEUED)
+            await session.commit()
+
+    @asynccontextmanager
+    async def resumed(self, change_set_id: int) -> AsyncIterator[Resumed | None]:
+        """One more step of a promised change set, which no other process can take meanwhile; None once it has ended.
+
+        Whoever is frozen in it loses it after PATIENCE, with all that the step had done.
+        """
+        async with self._session() as session:
+            await self._begin(session)
+            kept = (await session.execute(RESUME, {"id": change_set_id, "patience": PATIENCE})).first()
+            if kept is None:
+                yield None
+                return
+            counts = Counts(kept.changed, kept.unchanged, dict(kept.skipped), kept.failed, position=kept.position)
+            change = Resumed(kept.id, session, counts, kept)
             yield change
-            await session.flush()
-            await session.execute(CLOSE, {"id": change.id, **_closing(change.counts)})
+            await _close(change)
             await session.commit()
 
     @asynccontextmanager
@@ -198,13 +263,45 @@ class Database:
             raise Unavailable from error
 
 
-def _closing(counts: Counts) -> dict[str, Any]:
-    return {
+PATIENCE = "5s"
+"""How long a transaction of a job may wait for its process before the database gives its locks to others."""
+
+
+async def _opened(session: AsyncSession, acting: Acting, action: str, plan: Plan, state: ChangeSetState) -> Change:
+    facts = {
+        "user_id": acting.user_id,
+        "kind": acting.kind.value,
+        "action": action,
+        "door": acting.door.value,
+        "reason": acting.reason,
+        "reference": acting.reference,
+        "parameters": json.dumps(dict(plan.parameters), default=str),
+        "request_id": acting.request_id,
+        "address": acting.address,
+        "user_agent": (acting.user_agent or "")[:400] or None,
+        "idempotency_key": plan.idempotency_key,
+        "state": state.value,
+        "requested": plan.requested,
+        "selection_id": plan.selection_id,
+        "undo_of_id": plan.undo_of_id,
+    }
+    return Change((await session.execute(OPEN, facts)).scalar_one(), session, Counts())
+
+
+async def _close(change: Change) -> None:
+    counts = change.counts
+    await change.session.flush()
+    facts = {
+        "id": change.id,
+        "state": counts.state.value,
         "changed": counts.changed,
         "unchanged": counts.unchanged,
         "failed": counts.failed,
         "skipped": json.dumps(counts.skipped),
+        "position": counts.position,
+        "problem": counts.problem,
     }
+    await change.session.execute(CLOSE, facts)
 
 
 _AGAIN = "Somebody else was changing the same records at the same moment. Please try again."

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from admin_app import triggers
+from admin_app import queue, triggers
 from admin_app.errors import Unavailable
 from admin_app.models import AuditLog, Base, ChangeSet, Instant, TicketSearch, TicketStatusEvent, User
 from admin_app.settings import APP_ROLE
@@ -26,7 +26,7 @@ LOCK = 7_223_155_001
 READ_ONLY = {AuditLog.__tablename__, TicketStatusEvent.__tablename__, TicketSearch.__tablename__}
 """Tables that the application may only read; the database itself writes them."""
 
-CLOSING_COLUMNS = "state, changed, unchanged, failed, skipped, finished_at"
+CLOSING_COLUMNS = "state, changed, unchanged, failed, skipped, position, problem, progressed_at, finished_at"
 """What the application may change of a change set once it is written: how it went."""
 
 
@@ -80,6 +80,7 @@ async def upgrade(owner_url: URL, app_url: URL | None = None, plugins: Sequence[
         await _create_role(connection, app_url)
         lines = [await connection.run_sync(_upgrade, branch, branches) for branch in branches]
         await triggers.install(connection)
+        await queue.install(connection)
         await _grant(connection)
         return lines
 
@@ -89,7 +90,7 @@ async def check(owner_url: URL, plugins: Sequence[Branch] = ()) -> list[str]:
     branches = [CORE, *plugins]
     async with _owner(owner_url) as connection:
         problems = [line for branch in branches for line in await connection.run_sync(_check, branch, branches)]
-        return problems or await triggers.missing(connection)
+        return problems or [*await triggers.missing(connection), *await queue.outdated(connection)]
 
 
 @asynccontextmanager
@@ -193,6 +194,10 @@ async def _grant(connection: AsyncConnection) -> None:
     await connection.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {APP_ROLE}"))
     for table in tables:
         await connection.execute(text(f'GRANT {_rights(table)} ON "{table}" TO {APP_ROLE}'))
+    await connection.execute(text(f"GRANT USAGE ON SCHEMA {queue.SCHEMA} TO {APP_ROLE}"))
+    work = f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {queue.SCHEMA}"
+    await connection.execute(text(f"GRANT {work} TO {APP_ROLE}"))
+    await connection.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {queue.SCHEMA} TO {APP_ROLE}"))
     for function in (function for function in triggers.functions() if function.definer):
         await connection.execute(text(f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC"))
         await connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function.signature} TO {APP_ROLE}"))

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from admin_app.db import Acting
@@ -30,6 +30,7 @@ Where = Literal["list", "record", "trash"]
 __all__ = [
     "Acting",
     "Action",
+    "Authority",
     "Chosen",
     "Hint",
     "Only",
@@ -52,6 +53,12 @@ class Origin:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+class Authority(Protocol):
+    """Whoever may or may not do something."""
+
+    def may(self, permission: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class Action:
     icon: str
     danger: bool
     reason: Literal["optional", "required"]
+    final: str
     where: tuple[Where, ...]
     roles: tuple[str, ...]
     origin: Origin
@@ -208,13 +216,14 @@ class Plugin:
         icon: str = "check",
         danger: bool = False,
         reason: Literal["optional", "required"] = "optional",
+        final: str = "",
         where: tuple[Where, ...] = ("list", "record"),
         roles: tuple[str, ...] = ("lead",),
     ) -> Callable[[Function], Function]:
         """Offer `async def f(session, chosen, **inputs) -> Outcome` for a model's rows, or for a trait's.
 
         Its typed parameters become form fields, options and JSON; its docstring the help; its permission is
-        `plugin.function`, granted to `roles` when it is first seen.
+        `plugin.function`, granted to `roles` when it is first seen. `final` says why it cannot be undone, if so.
         """
 
         def register(function: Function) -> Function:
@@ -230,6 +239,7 @@ class Plugin:
                     icon=icon,
                     danger=danger,
                     reason=reason,
+                    final=final,
                     where=where,
                     roles=roles,
                     origin=_origin(function),

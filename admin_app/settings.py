@@ -69,8 +69,28 @@ class Settings:
     bulk_limit: int = 200_000
     """BACKDESK_BULK_LIMIT: rows that one bulk action may touch; above it the action is refused with the number."""
 
+    inline_limit: int = 2_000
+    """BACKDESK_INLINE_LIMIT: rows up to which an action is done at once; above it, it becomes a job."""
+
+    chunk_size: int = 2_000
+    """BACKDESK_CHUNK_SIZE: rows that a job changes in one transaction."""
+
+    jobs: int = 2
+    """BACKDESK_JOBS: jobs that are worked on at the same time, in the whole installation; one of each person."""
+
+    worker: bool = True
+    """BACKDESK_WORKER: `0` where `serve` is not to work on jobs, because `backdesk worker` runs elsewhere."""
+
+    selection_hours: int = 24
+    """BACKDESK_SELECTION_HOURS: how long the rows that somebody selected can be used."""
+
     upload_limit_mb: int = 25
     """BACKDESK_UPLOAD_LIMIT_MB: the largest attachment that is accepted."""
+
+    @property
+    def limits(self) -> "Limits":
+        """How much one action may do, and how much of it at once."""
+        return Limits(self.bulk_limit, self.inline_limit, self.chunk_size)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -92,11 +112,25 @@ class Settings:
             "pool_size": reader.get("BACKDESK_POOL_SIZE", _number(1, 200)),
             "statement_timeout_ms": reader.get("BACKDESK_STATEMENT_TIMEOUT_MS", _number(100, 3_600_000)),
             "bulk_limit": reader.get("BACKDESK_BULK_LIMIT", _number(1, 10_000_000)),
+            "inline_limit": reader.get("BACKDESK_INLINE_LIMIT", _number(1, 100_000)),
+            "chunk_size": reader.get("BACKDESK_CHUNK_SIZE", _number(1, 100_000)),
+            "jobs": reader.get("BACKDESK_JOBS", _number(1, 100)),
+            "worker": reader.get("BACKDESK_WORKER", _switch),
+            "selection_hours": reader.get("BACKDESK_SELECTION_HOURS", _number(1, 24 * 365)),
             "upload_limit_mb": reader.get("BACKDESK_UPLOAD_LIMIT_MB", _number(1, 10_000)),
         }
         if reader.problems:
             raise SettingsError("\n".join(reader.problems))
         return cls(**{name: value for name, value in values.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Rows that one action may touch, that it touches at once, and that a job changes in one transaction."""
+
+    bulk: int
+    inline: int
+    chunk: int
 
 
 class _Reader:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import URL, func, insert, select
 
 from admin_app import resources
-from admin_app.actions import Operator, Performed, perform, sentence
+from admin_app.actions import Operator, Order, Performed, perform, sentence
 from admin_app.cli import main
 from admin_app.db import Acting, Database
 from admin_app.errors import BackdeskError, BadInput, Conflict, Forbidden
@@ -19,7 +19,7 @@ from admin_app.models import AuditLog, ChangeSet, Comment, Door, Tag, Ticket
 from admin_app.plugin import Action, Chosen, Outcome, Plugin
 from admin_app.queries import tickets
 from admin_app.registry import Registry, load
-from admin_app.settings import Settings
+from admin_app.settings import Limits, Settings
 from admin_app.testing import Make, Statements
 
 plugin = Plugin("probe")
@@ -33,7 +33,7 @@ async def paint(session: Any, chosen: Chosen[Tag], acting: Acting, color: str, t
         raise RuntimeError("a bug in a plugin")
     if times == 14:
         raise BadInput(fields={"times": "is one too many."})
-    return Outcome(changed=times, unchanged=2, skipped={"dry": 1}, failed=1)
+    return Outcome(changed=times, unchanged=chosen.requested - times - 2, skipped={"dry": 1}, failed=1)
 
 
 Registry((resources.plugin, plugin))
@@ -62,17 +62,15 @@ async def go(
     key: str | None = None,
     action: Action = PAINT,
 ) -> Performed:
-    return await perform(
-        database,
-        authority or Operator(),
-        acting,
-        action,
-        chosen or Chosen.of(Tag, [1, 2, 3]),
-        {"color": "#000000"} if given is None else given,
+    order = Order(
+        authority=authority or Operator(),
+        acting=acting,
+        action=action,
+        chosen=chosen or Chosen.of(Tag, range(1, 9)),
+        given={"color": "#000000"} if given is None else given,
         zone=ZoneInfo("UTC"),
-        limit=limit,
-        idempotency_key=key,
     )
+    return await perform(database, order, Limits(limit, limit, limit), idempotency_key=key)
 
 
 async def untouched(database: Database) -> bool:
@@ -92,7 +90,7 @@ async def test_an_action_is_one_change_set_with_inputs_counts_and_a_sentence(dat
     assert done.sentence == "Paint: 4 tags changed, 2 already so, 1 skipped (1 dry), 1 failed."
     assert (kept.action, kept.user_id, kept.reason, kept.state) == ("probe.paint", lead.id, "Because.", "completed")
     assert (kept.changed, kept.unchanged, kept.skipped, kept.failed) == (4, 2, {"dry": 1}, 1)
-    assert kept.parameters == {"resource": "tags", "requested": 3, "inputs": {"color": "#00ff00", "times": "4"}}
+    assert kept.parameters == {"resource": "tags", "requested": 8, "inputs": {"color": "#00ff00", "times": "4"}}
     assert (painted.name, painted.color) == (f"by {lead.id}", "#00ff00")
     assert (entry.user_id, entry.reason) == (lead.id, "Because.")
 

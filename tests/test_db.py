@@ -209,7 +209,7 @@ def person(**facts: Any) -> User:
 REFUSED: dict[str, tuple[Any, type[BackdeskError], str]] = {
     "nul": (person(full_name=f"{MARK}\x00"), BadInput, "A text holds a character that cannot be stored."),
     "nul in json": (
-        text(f"""INSERT INTO selections (resource, filter, expires_at) VALUES ('a', '"{MARK}\\u0000"', now())"""),
+        text(f"""INSERT INTO outbox (kind, payload) VALUES ('a', '"{MARK}\\u0000"')"""),
         BadInput,
         "A value has a form that cannot be stored.",
     ),

@@ -121,6 +121,8 @@ class ApiToken(Numbered, Audited, Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 
+    user: Mapped[User] = relationship(lazy="raise")
+
 
 class Throttle(Base):
     """How soon a key (an address, an e-mail) may try again: the theoretical arrival time of its next try (GCRA)."""

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Delete,
     Insert,
     Select,
+    String,
     Subquery,
     Table,
     Update,
@@ -49,8 +50,10 @@ class Chosen(Generic[Model]):
 
     model: type[Model]
     ids: tuple[int, ...] = ()
-    source: Select[int] | None = None
+    selection_id: int | None = None
     requested: int = 0
+    undo_of_id: int | None = None
+    source: Select[int] | None = None
     visible: tuple[ColumnElement[bool], ...] = ()
     change_set_id: int | None = None
     classify: bool = False
@@ -67,33 +70,30 @@ class Chosen(Generic[Model]):
     def frozen(cls, model: type[Model], selection_id: int, row_count: int) -> "Chosen[Model]":
         """The rows of a frozen selection."""
         items = select(SelectionItem.record_id).where(SelectionItem.selection_id == selection_id)
-        return cls(model, source=items, requested=row_count)
+        return cls(model, (), selection_id, row_count, source=items)
 
     @classmethod
     def audited(cls, change_set_id: int, row_count: int) -> "Chosen[AuditLog]":
-        """What a change set wrote into the audit log: the rows that undoing it is about."""
-        return Chosen(
-            AuditLog, source=select(AuditLog.id).where(AuditLog.change_set_id == change_set_id), requested=row_count
-        )
+        """What a change set wrote into the audit log: the rows that undoing it is about, the last first."""
+        entries = select(AuditLog.id).where(AuditLog.change_set_id == change_set_id)
+        return Chosen(AuditLog, (), None, row_count, undo_of_id=change_set_id, source=entries)
 
-    def part(self, after: int | None, until: int, requested: int) -> "Chosen[Model]":
-        """Those of a selection whose ids lie behind `after`, up to `until`."""
+    def after(self, position: int | None, size: int) -> "Chosen[Model]":
+        """The next rows of a selection behind the one at `position`, at most `size` of them."""
         source = cast(Select[int], self.source)
         key = source.selected_columns[0]
-        source = source.where(key <= until, *([] if after is None else [key > after]))
-        return replace(self, source=source, requested=requested)
+        backwards = self.undo_of_id is not None
+        if position is not None:
+            source = source.where(key < position if backwards else key > position)
+        return replace(self, source=source.order_by(key.desc() if backwards else key).limit(size), requested=size)
 
     def keys(self) -> Select[int]:
         """The ids, as a query of one column."""
-        if self.source is not None:
-            return self.source
-        return select(func.unnest(self._array()).label("id"))
+        return self.source if self.source is not None else select(func.unnest(self._array()).label("id"))
 
     def where(self, key: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[bool]:
         """The condition that a row's key is among the chosen; ids travel as one array parameter."""
-        if self.source is not None:
-            return key.in_(self.source)
-        return key == func.any(self._array())
+        return key.in_(self.source) if self.source is not None else key == func.any(self._array())
 
     def _array(self) -> ColumnElement[Any]:
         return literal(list(self.ids), ARRAY(BigInteger))
@@ -183,18 +183,25 @@ async def write(
     return await _counted(session, chosen, counts)
 
 
-async def record(session: AsyncSession, chosen: Chosen[Any], outcomes: Mapping[int, str]) -> None:
-    """Note what became of single rows, by id, in a handler that works on them by itself rather than by `apply`."""
+async def record(
+    session: AsyncSession, chosen: Chosen[Any], outcomes: Mapping[int, str], *, failed: bool = False
+) -> None:
+    """Note what became of single rows, by id, in a handler that works on them by itself rather than by `apply`.
+
+    An outcome is "changed", "unchanged", why a row was skipped, or, where it `failed`, why.
+    """
     if chosen.change_set_id is None or not outcomes:
         return
-    ids, texts = literal(list(outcomes), ARRAY(BigInteger)), literal([text[:300] for text in outcomes.values()])
-    rows = select(literal(chosen.change_set_id, BigInteger), func.unnest(ids), func.unnest(texts))
+    ids = literal(list(outcomes), ARRAY(BigInteger))
+    texts = literal([text[:300] for text in outcomes.values()], ARRAY(String))
+    rows = select(literal(chosen.change_set_id, BigInteger), func.unnest(ids), func.unnest(texts), literal(failed))
     await session.execute(_noted(rows))
 
 
 def _noted(rows: Select[Any]) -> Any:
     """The statement that notes outcomes; where an action does two things to a row, the one that matters more stands."""
-    noted = insert(RowOutcome).from_select(["change_set_id", "record_id", "outcome"], rows)
+    names = ["change_set_id", "record_id", "outcome", "failed"][: len(rows.selected_columns)]
+    noted = insert(RowOutcome).from_select(names, rows)
     later = noted.excluded.outcome
     matters = and_(RowOutcome.outcome != CHANGED, or_(later == CHANGED, RowOutcome.outcome == UNCHANGED))
     return noted.on_conflict_do_update(

@@ -1,6 +1,7 @@
 """Actions in the browser: GET shows the form with what is chosen, POST performs it and says what happened."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from sqladmin.templating import Jinja2Templates
@@ -9,13 +10,14 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin_app.actions import perform
+from admin_app.actions import Order, perform
 from admin_app.errors import BadInput, BadRequest, Conflict, Forbidden, NotFound
-from admin_app.inputs import inputs_of
+from admin_app.inputs import Input, inputs_of
 from admin_app.models import ChangeSet
 from admin_app.plugin import Action, Chosen, Resource
 from admin_app.queries import rules
 from admin_app.queries.readable import humanized
+from admin_app.web import forms
 from admin_app.web.context import (
     Notice,
     acting,
@@ -56,22 +58,20 @@ async def _perform(
     templates: Jinja2Templates,
 ) -> Response:
     desk, actor = desk_of(request), actor_of(request)
-    given = {name: value for name, value in text_fields(form).items() if name not in OWN_FIELDS}
+    given = _given(form, inputs_of(action.function))
     back, key = inside(_text(form, "back"), path(resource.name, "list")), _text(form, "key") or None
     try:
-        done = await perform(
-            desk.database,
-            actor,
-            acting(request, _text(form, "reason")),
-            action,
-            chosen,
-            given,
+        order = Order(
+            authority=actor,
+            acting=acting(request, _text(form, "reason")),
+            action=action,
+            chosen=chosen,
+            given=given,
             zone=zone_of(request),
-            limit=desk.settings.bulk_limit,
-            idempotency_key=key,
         )
+        done = await perform(desk.database, order, desk.settings.limits, idempotency_key=key)
     except BadInput as error:
-        problems = {**text_fields(form), "_problems": error.fields or {"": error.message}}
+        problems = {**text_fields(form), **given, "_problems": error.fields or {"": error.message}}
         return await _form(
             request, resource, action, chosen, templates, back=back, filled=problems, status=error.status
         )
@@ -80,9 +80,17 @@ async def _perform(
             raise
         notice = Notice("This was sent twice and has been done once.", "info", path("change_set", "details", earlier))
         return redirect(request, back, notice)
-    level = "success" if done.outcome.changed else "info"
+    level = "success" if done.outcome and done.outcome.changed else "info"
     href = path("change_set", "details", done.change_set_id) if actor.may("change_set.view") else None
     return redirect(request, back, Notice(done.sentence, level, href, "See the change set" if href else None))
+
+
+def _given(form: FormData, inputs: Sequence[Input]) -> dict[str, Any]:
+    """What was filled in, also where nothing asks for it; of a field that picks several rows, all of them."""
+    several = {item.name for item in inputs if item.kind == "records"}
+    own = OWN_FIELDS | several | {f"{name}_lines" for name in several}
+    asked = [item for item in inputs if item.name in several]
+    return {name: text for name, text in text_fields(form).items() if name not in own} | forms.filled(form, asked).texts
 
 
 async def _done_before(request: Request, key: str) -> int | None:
@@ -133,16 +141,14 @@ async def _form(
     return await render(request, templates, "backdesk/action.html", context, status=status)
 
 
-async def picked_labels(session: Any, inputs: Any, values: dict[str, Any]) -> dict[str, str]:
-    """The labels of rows that were picked before, so that a form that comes back still names them."""
-    labels = {}
-    for item in inputs:
-        text = str(values.get(item.name) or "")
-        if item.kind != "record" or not text.isdecimal() or len(text) > 18:
-            continue
-        if (row := await session.get(item.type, int(text))) is not None:
-            labels[item.name] = row.label
-    return labels
+async def picked_labels(session: Any, inputs: Sequence[Input], values: dict[str, Any]) -> dict[str, Any]:
+    """How rows are called that were picked before, so that a form that comes back still names them.
+
+    A label; of a field that picks several rows a list of (id, label).
+    """
+    labels = await forms.labels_for(session, inputs, values)
+    items = [item for item in inputs if item.kind in {"record", "records"} and values.get(item.name)]
+    return {item.name: forms.picked(item, values[item.name], labels) for item in items}
 
 
 def _action(request: Request, resource: Resource) -> Action:
