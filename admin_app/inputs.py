@@ -2,7 +2,8 @@
 
     async def assign(session: AsyncSession, chosen: Chosen[Ticket], agent: User | None, note: str = "") -> Outcome
 
-`session`, `chosen` and `acting` are given by the core; every other parameter is an input that a person fills in.
+`session`, `chosen`, `acting` and `authority` are given by the core; every other parameter is an input that a person
+fills in, a `list[User]` several rows.
 `columns_of(Ticket, ("title", "assignee"))` makes the same inputs of mapped columns and relationships.
 """
 
@@ -25,7 +26,7 @@ from admin_app.models import YEARS, Base, Instant, storable
 from admin_app.queries.readable import humanized
 
 NUMBER = re.compile(r"-?[0-9]{1,12}")
-GIVEN = frozenset({"session", "chosen", "acting", "return"})
+GIVEN = frozenset({"session", "chosen", "acting", "authority", "return"})
 """Parameters that the core gives and nobody fills in."""
 
 Kind = Literal["text", "long_text", "number", "switch", "date", "instant", "choice", "record", "records"]
@@ -102,22 +103,27 @@ def inputs_of(function: Callable[..., Any]) -> list[Input]:
 
 def _input(name: str, annotation: Any, default: Any) -> Input:
     facts: tuple[Any, ...] = ()
-    optional = False
-    for _ in range(3):
-        if get_origin(annotation) is Annotated:
+    whole, optional, many = annotation, False, False
+    while (origin := get_origin(annotation)) is not None:
+        if origin is Annotated:
             annotation, *more = get_args(annotation)
             facts += tuple(more)
-        elif get_origin(annotation) in (Union, types.UnionType):
-            rest = [kind for kind in get_args(annotation) if kind is not type(None)]
-            if len(rest) != 1:
-                raise UnusableParameter(name, annotation)
-            optional, annotation = True, rest[0]
+            continue
+        inside = [kind for kind in get_args(annotation) if kind is not type(None)]
+        if many or len(inside) != 1 or origin not in (Union, types.UnionType, list):
+            raise UnusableParameter(name, whole)
+        many, optional = origin is list, optional or origin is not list
+        annotation = inside[0]
     hint = next((fact for fact in facts if isinstance(fact, Hint)), Hint())
     only = next((fact.condition for fact in facts if isinstance(fact, Only)), None)
     kind = _kind(name, annotation)
+    if many and kind != "record":
+        raise UnusableParameter(name, whole)
+    if many or (kind == "text" and hint.long):
+        kind = "records" if many else "long_text"
     return Input(
         name=name,
-        kind="long_text" if kind == "text" and hint.long else kind,
+        kind=kind,
         type=annotation,
         label=hint.label or humanized(name.removesuffix("_id")),
         help=hint.help,
@@ -317,7 +323,7 @@ async def _record(session: AsyncSession, item: Input, text: str) -> Any:
     found = select(model).order_by(model.id).limit(4)
     if item.only is not None:
         found = found.where(item.only)
-    if text.isdecimal() and len(text) < 19 and (row := await session.scalar(found.where(model.id == int(text)))):
+    if _is_id(text) and (row := await session.scalar(found.where(model.id == int(text)))):
         return row
     columns = [func.lower(getattr(model, name)) for name in model.lookup]
     exact = or_(*(column == text.lower() for column in columns))
@@ -333,10 +339,20 @@ async def _record(session: AsyncSession, item: Input, text: str) -> Any:
 
 
 async def _records(session: AsyncSession, item: Input, given: Any) -> list[Any]:
-    """The rows that a person means by each of several texts, every row once."""
+    """The rows that a person means by each of several texts, every row once; those named by id in one statement."""
     texts = given if isinstance(given, list | tuple) else [] if given is None else [given]
     meant = list(dict.fromkeys(text for given in texts if (text := _stored(str(given).strip()))))
     if len(meant) > PICKED:
         raise ValueError(f"has {len(meant):,} choices; at most {PICKED:,} fit.")
-    rows = [await _record(session, item, text) for text in meant]
-    return list(dict.fromkeys(rows))
+    if not meant and item.required:
+        raise ValueError("Please pick at least one.")
+    found = select(item.type).where(item.type.id.in_([int(text) for text in meant if _is_id(text)]))
+    if item.only is not None:
+        found = found.where(item.only)
+    known = {str(row.id): row for row in await session.scalars(found)} if any(map(_is_id, meant)) else {}
+    rows = [known.get(text) or await _record(session, item, text) for text in meant]
+    return list(dict.fromkeys(rows)) or list(item.default or ())
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19

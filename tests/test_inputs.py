@@ -14,7 +14,7 @@ from admin_app.errors import BadInput
 from admin_app.inputs import Hint, Input, Only, UnusableParameter, inputs_of, parse, parse_instant
 from admin_app.models import Ticket, TicketTag, User
 from admin_app.plugin import Acting, Chosen, Outcome
-from admin_app.testing import Make
+from admin_app.testing import Make, Statements
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -48,6 +48,7 @@ async def everything(
     tone_or_none: Tone | None = Tone.SHORT,
     note: str | None = None,
     unsure: bool | None = None,
+    team: list[Agent] | None = None,
 ) -> Outcome:
     """Do something with one of everything."""
     return Outcome()
@@ -126,6 +127,7 @@ async def test_texts_become_typed_values(database: Database, make: Make) -> None
             "tone_or_none": Tone.SHORT,
             "note": None,
             "unsure": None,
+            "team": [],
         }
         or agent.id
     )
@@ -262,7 +264,67 @@ async def test_somebody_who_may_not_be_chosen_is_as_unknown_as_nobody(database: 
             assert found == {"it": f"“{text}” was not found, or cannot be chosen here."}
 
 
-@pytest.mark.parametrize("annotation", [float, list[str], dict[str, str], User | Ticket, TicketTag, "Any", enum.Enum])
+Team = Annotated[list[User], Only(User.is_staff & User.is_active), Hint("Staff only.", label="Who")]
+
+
+def test_a_list_of_a_model_picks_several_rows() -> None:
+    [team] = one(Team)
+    assert (team.kind, team.type, team.required, team.only is not None) == ("records", User, True, True)
+    assert (team.label, team.help) == ("Who", "Staff only.")
+    [maybe] = one(Team | None)
+    assert (maybe.kind, maybe.required) == ("records", False)
+
+
+async def test_several_people_are_found_each_by_what_names_them_and_each_once(database: Database, make: Make) -> None:
+    ana, bo = await make.agent(email="ana@example.com"), await make.agent(full_name="Bo Berg")
+    meant = [str(bo.id), "ANA@example.com", " bo b ", ana.id, ""]
+    found = await values(database, {"it": meant}, one(Team))
+    assert [person.id for person in found["it"]] == [bo.id, ana.id]
+    assert [person.id for person in (await values(database, {"it": ana.id}, one(Team)))["it"]] == [ana.id]
+
+
+async def test_people_named_by_id_are_found_in_one_statement_however_many(
+    database: Database, make: Make, statements: Statements
+) -> None:
+    people = [await make.agent() for _ in range(20)]
+    with statements(database) as seen:
+        found = await values(database, {"it": [person.id for person in people]}, one(Team))
+    assert [person.id for person in found["it"]] == [person.id for person in people]
+    assert len(seen) == 1
+
+
+async def test_nobody_is_refused_where_somebody_is_needed(database: Database, make: Make) -> None:
+    for nothing in ([], [""], "", None):
+        assert await problems(database, {"it": nothing}, one(Team)) == {"it": "Please pick at least one."}
+        assert await values(database, {"it": nothing}, one(Team | None)) == {"it": []}
+    ana = await make.agent()
+    assert await values(database, {}, one(Team, (ana,))) == {"it": [ana]}
+
+
+async def test_one_wrong_person_among_several_is_named(database: Database, make: Make) -> None:
+    ana, customer = await make.agent(), await make.customer()
+    sentence = f"“{customer.id}” was not found, or cannot be chosen here."
+    assert await problems(database, {"it": [ana.id, customer.id]}, one(Team)) == {"it": sentence}
+    assert await problems(database, {"it": list(range(201))}, one(Team)) == {"it": "has 201 choices; at most 200 fit."}
+    unstorable = await problems(database, {"it": ["a\x00"]}, one(Team))
+    assert unstorable == {"it": "holds a character that cannot be stored."}
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        float,
+        list[str],
+        list[Tone],
+        list[User | None],
+        tuple[User, ...],
+        dict[str, str],
+        User | Ticket,
+        TicketTag,
+        "Any",
+        enum.Enum,
+    ],
+)
 def test_a_type_that_nobody_can_fill_in_is_named(annotation: Any) -> None:
     with pytest.raises(UnusableParameter, match="parameter 'it' has the type") as refused:
         one(Any if annotation == "Any" else annotation)

@@ -15,6 +15,9 @@ from admin_app.queries import lookup
 from admin_app.queries.filters import ME, NONE, optional, relation_of
 from admin_app.web.context import actor_of, desk_of
 
+PICKED = frozenset({"record", "records"})
+"""Kinds of inputs that a picker fills in."""
+
 LONGEST = 200
 """Characters of what is typed that are looked at."""
 
@@ -59,7 +62,7 @@ def _of_action(request: Request, resource: Resource, field: str) -> Picker:
     action = desk_of(request).registry.actions.get(permission)
     if action is None or not issubclass(resource.model, action.model):
         raise NotFound
-    item = next((item for item in inputs_of(action.function) if item.name == name and item.kind == "record"), None)
+    item = next((item for item in inputs_of(action.function) if item.name == name and item.kind in PICKED), None)
     if item is None:
         raise NotFound
     if not actor_of(request).may(permission):
