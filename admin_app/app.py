@@ -1,5 +1,6 @@
 """The application: settings, a database and plugins become one ASGI app."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,9 +16,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from admin_app import resources
+from admin_app import api, resources
 from admin_app.db import Database
 from admin_app.errors import BackdeskError
+from admin_app.jobs import Worker
 from admin_app.registry import Registry, declare_permissions, load
 from admin_app.settings import Settings
 from admin_app.web.admin import PACKAGE, Backoffice
@@ -45,19 +47,30 @@ def create_app(settings: Settings, database: Database, registry: Registry | None
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await declare_permissions(database, registry)
+        worker = Worker(database, registry, settings.limits, settings.jobs)
+        working = asyncio.create_task(worker.run()) if settings.worker else None
         yield
+        worker.stopping.set()
+        if working:
+            await working
         await database.close()
 
     routes = [
         Route("/", _home),
         Route("/healthz", _alive),
         Route("/readyz", _ready),
+        Mount("/api", api.application()),
         Mount("/static", Statics(directory=PACKAGE / "static"), name="static"),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.desk = desk
     admin = Backoffice(app, desk)
-    app.user_middleware.append(Middleware(Guard, desk=desk, error_page=admin.errors.page))
+
+    async def error_page(request: Request, error: BackdeskError) -> Response:
+        of_api = request.scope["path"].startswith("/api/")
+        return await (api.problem if of_api else admin.errors.page)(request, error)
+
+    app.user_middleware.append(Middleware(Guard, desk=desk, error_page=error_page))
     app.add_exception_handler(404, admin.errors.handle)
     return app
 

@@ -19,7 +19,8 @@ COMMANDS = {
     "import": ("admin_app.cli_import:import_command", "Import users, tickets or comments from CSV or JSONL."),
     "plugin": ("admin_app.cli_plugins:plugin", "The plugins: which are loaded, which are available."),
     "serve": ("admin_app.cli_serve:serve", "Serve the desk."),
-    "user": ("admin_app.cli_user:user", "People: create, new password, deactivate."),
+    "user": ("admin_app.cli_user:user", "People: create, new password, deactivate, tokens for scripts."),
+    "worker": ("admin_app.cli_jobs:worker", "Work on jobs, beside the server or elsewhere."),
 }
 
 

@@ -26,11 +26,12 @@ from sqlalchemy.pool import NullPool
 from starlette.applications import Starlette
 
 from admin_app import migrations, resources
+from admin_app.api.tokens import new_token
 from admin_app.app import create_app
 from admin_app.db import Acting, Database
 from admin_app.models import Comment, Role, Tag, Ticket, TicketTag, User, UserRole
 from admin_app.postgres import find_or_start
-from admin_app.queries import users
+from admin_app.queries import api_tokens, users
 from admin_app.registry import Registry, declare_permissions, load
 from admin_app.settings import Settings
 from admin_app.web.auth import token_hash
@@ -246,6 +247,31 @@ async def browser(shared_app: Starlette, database: Database) -> AsyncIterator[Br
 async def client(browser: Browser, make: Make) -> Browser:
     """A browser in which a lead is signed in."""
     return await browser.sign_in(await make.lead(full_name="Lena Lead"))
+
+
+class Script(httpx.AsyncClient):
+    """A script at the API's door, which sends its token with every request and knows no cookie."""
+
+    def __init__(self, app: Starlette, desk: Desk) -> None:
+        super().__init__(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://localhost")
+        self.desk = desk
+        self.actor: User | None = None
+
+    async def act_as(self, user: User, *, days: float = 90) -> Self:
+        """Send a new token of this person from now on."""
+        secret = new_token()
+        async with self.desk.database.transaction(Acting.system(), "api_token.create") as change:
+            await api_tokens.create(change.session, user.id, token_hash(secret), "test", timedelta(days=days))
+        self.headers["authorization"] = f"Bearer {secret}"
+        self.actor = user
+        return self
+
+
+@pytest_asyncio.fixture
+async def api(shared_app: Starlette, database: Database, make: Make) -> AsyncIterator[Script]:
+    """A script that acts as a lead."""
+    async with Script(shared_app, shared_app.state.desk) as made:
+        yield await made.act_as(await make.lead(full_name="Lena Lead"))
 
 
 Statements = Callable[[Database], AbstractContextManager[list[str]]]

@@ -53,17 +53,21 @@ class Page:
     has_next: bool
 
 
-async def page_of(session: AsyncSession, query: ListQuery, shown: Sequence[str]) -> Page:
-    """One page of a list with all that the `shown` columns need, in one statement and one for each to-many column."""
+async def page_of(session: AsyncSession, query: ListQuery, shown: Sequence[str], *, whole: bool = False) -> Page:
+    """One page of a list with all that the `shown` columns need, in one statement and one for each to-many column.
+
+    Long values come by their beginnings, unless they are asked for as a `whole`.
+    """
     model = query.listed.model
-    short = {name: _beginning(getattr(model, name)) for name in shown if name in long_columns(model)}
+    long = set() if whole else long_columns(model)
+    short = {name: _beginning(getattr(model, name)) for name in shown if name in long}
     found = (
         select(model, *short.values())
         .where(*query.conditions())
         .order_by(*_order(query))
         .limit(query.size + 1)
         .offset((query.page - 1) * query.size)
-        .options(*_options(model, shown))
+        .options(*_options(model, shown, whole=shown if whole else ()))
     )
     rows = [Row(record, dict(zip(short, values, strict=True))) for record, *values in await session.execute(found)]
     return Page(rows[: query.size], len(rows) > query.size)
@@ -103,14 +107,14 @@ def secret_columns(model: type[Any]) -> set[str]:
     return {item.key for item in columns if item.columns[0].info.get("audit") == "secret"}
 
 
-def lean(model: type[Any]) -> list[Any]:
-    """Options by which a record is read without its secrets and without what may be long."""
-    names = sorted(long_columns(model) | secret_columns(model))
+def lean(model: type[Any], whole: Sequence[str] = ()) -> list[Any]:
+    """Options by which a record is read without its secrets and without what may be long, unless it is wanted whole."""
+    names = sorted((long_columns(model) - {*whole}) | secret_columns(model))
     return [defer(getattr(model, name), raiseload=True) for name in names]
 
 
-def _options(model: type[Any], shown: Sequence[str]) -> list[ExecutableOption]:
-    options: list[ExecutableOption] = lean(model)
+def _options(model: type[Any], shown: Sequence[str], whole: Sequence[str] = ()) -> list[ExecutableOption]:
+    options: list[ExecutableOption] = lean(model, whole)
     for name in shown:
         if relation := relation_of(model, name):
             load = selectinload if relation.uselist else joinedload

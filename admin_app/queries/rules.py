@@ -243,7 +243,7 @@ async def _beyond(draft: Draft, which: Any) -> list[str]:
 async def _write_user(draft: Draft) -> User:
     user: User = await write(draft)
     if draft.record is not None and False in (draft.values.get("is_active"), draft.values.get("is_staff")):
-        await users.revoke_sessions(draft.session, user.id)
+        await users.end_access(draft.session, user.id)
     return user
 
 

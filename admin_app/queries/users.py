@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, Text, and_, bindparam, func, or_, select, text, update
@@ -12,7 +12,7 @@ from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from admin_app.errors import BadInput
-from admin_app.models import Permission, Role, RolePermission, Ticket, User, UserRole, UserSession
+from admin_app.models import ApiToken, Permission, Role, RolePermission, Ticket, User, UserRole, UserSession
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,12 @@ async def actor_by_email(session: AsyncSession, email: str) -> Actor | None:
     return _actor(row) if row else None
 
 
+async def actor_by_id(session: AsyncSession, user_id: int) -> Actor | None:
+    """The active person of this id, with their permissions of this moment; None when there is none."""
+    row = (await session.execute(_actors().where(User.id == user_id))).first()
+    return _actor(row) if row else None
+
+
 async def actor_by_session(session: AsyncSession, token_sha256: bytes) -> Actor | None:
     """Who signed in with this token, while the sign-in is neither expired nor revoked and the person active."""
     valid = and_(
@@ -80,6 +86,24 @@ async def actor_by_session(session: AsyncSession, token_sha256: bytes) -> Actor 
     found = _actors().add_columns(UserSession.id.label("session_id"))
     row = (await session.execute(found.join(UserSession, and_(UserSession.user_id == User.id, valid)))).first()
     return _actor(row, row.session_id) if row else None
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Who sent a token, which one it was, and whether its last use was noted within the last minute."""
+
+    actor: Actor
+    token_id: int
+    noted: bool
+
+
+async def bearer(session: AsyncSession, token_sha256: bytes) -> Bearer | None:
+    """Who sent this token, while it is neither expired nor revoked and the person an active member of staff."""
+    valid = and_(ApiToken.token_sha256 == token_sha256, ApiToken.revoked_at.is_(None), ApiToken.expires_at > func.now())
+    noted = func.coalesce(ApiToken.last_used_at > func.now() - timedelta(minutes=1), False)
+    found = _actors().where(User.is_staff).add_columns(ApiToken.id.label("token_id"), noted.label("noted"))
+    row = (await session.execute(found.join(ApiToken, and_(ApiToken.user_id == User.id, valid)))).first()
+    return Bearer(_actor(row), row.token_id, row.noted) if row else None
 
 
 @dataclass(frozen=True)
@@ -113,8 +137,15 @@ async def revoke_session(session: AsyncSession, session_id: int) -> None:
     await session.execute(update(UserSession).where(UserSession.id == session_id).values(revoked_at=func.now()))
 
 
+async def end_access(session: AsyncSession, user_id: int) -> None:
+    """End every sign-in of a person and every token of theirs at once: when they leave."""
+    await revoke_sessions(session, user_id)
+    alive = and_(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
+    await session.execute(update(ApiToken).where(alive).values(revoked_at=func.now()))
+
+
 async def revoke_sessions(session: AsyncSession, user_id: int) -> None:
-    """End every sign-in of a person at once: after a change of password, or when they leave."""
+    """End every sign-in of a person at once: after a change of password."""
     alive = and_(UserSession.user_id == user_id, UserSession.revoked_at.is_(None))
     await session.execute(update(UserSession).where(alive).values(revoked_at=func.now()))
 
@@ -182,11 +213,11 @@ async def give_roles(session: AsyncSession, user_id: int, names: Iterable[str]) 
 
 
 async def deactivate(session: AsyncSession, user_id: int) -> None:
-    """Let a person no longer sign in or be given tickets, and end their sign-ins. Their records stay."""
+    """Let a person no longer sign in or be given tickets, and end their sign-ins and tokens. Their records stay."""
     await session.execute(
         update(User).where(User.id == user_id, User.is_active).values(is_active=False, version=User.version + 1)
     )
-    await revoke_sessions(session, user_id)
+    await end_access(session, user_id)
 
 
 async def set_password(session: AsyncSession, user_id: int, password_hash: str) -> None:

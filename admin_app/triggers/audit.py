@@ -116,6 +116,13 @@ def _audit_function(table: Table) -> Function:
         else """
     NULL;"""
     )
+    changed = " OR ".join(f"o.{column.name} IS DISTINCT FROM n.{column.name}" for column in compared) or "false"
+    unaudited = f"""-- what is not audited, such as when a token was last used, needs nobody who answers for it
+      IF TG_OP = 'UPDATE' THEN
+        IF NOT EXISTS (SELECT FROM old_rows o JOIN new_rows n USING ({keys}) WHERE {changed}) THEN
+          RETURN NULL;
+        END IF;
+      END IF;"""
     insert = (
         "INSERT INTO audit_logs (table_name, record_id, action, user_id, actor_kind, database_user, change_set_id,"
         " request_id, reason, changes)"
@@ -138,6 +145,7 @@ BEGIN
     IF current_setting('role') = '{APP_ROLE}'
       OR pg_has_role(session_user, '{APP_ROLE}', 'MEMBER') AND NOT pg_has_role(session_user, current_user, 'MEMBER')
     THEN
+      {unaudited}
       RAISE EXCEPTION 'nobody is acting' USING ERRCODE = '{NOBODY_ACTING}';
     END IF;
     outsider := session_user;

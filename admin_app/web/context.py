@@ -113,12 +113,15 @@ def address_of(request: Request) -> str | None:
     return request.client.host[:100] if request.client else None
 
 
-def acting(request: Request, reason: str | None = None) -> Acting:
-    """The signed-in person as who makes a change through the web."""
+def acting(
+    request: Request, reason: str | None = None, *, door: Door = Door.WEB, reference: str | None = None
+) -> Acting:
+    """The signed-in person as who makes a change through the web, or through another door of the same server."""
     return Acting(
         user_id=actor_of(request).user_id,
-        door=Door.WEB,
+        door=door,
         reason=(reason or "").strip() or None,
+        reference=reference,
         request_id=request_id(request),
         address=address_of(request),
         user_agent=request.headers.get("user-agent"),

@@ -55,11 +55,11 @@ LEAKS = re.compile(r"asyncpg|sqlalchemy|traceback|psycopg|\bSELECT\b|\bINSERT\b|
 
 
 def leaves(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The path and one method of every route, however deep it is mounted."""
+    """The path and one method of every route, however deep it is mounted; those of the API have tests of their own."""
     for route in routes:
         if isinstance(route, Route):
             yield from ((prefix + route.path, method) for method in sorted(route.methods or ()) if method != "HEAD")
-        elif isinstance(route, Mount):
+        elif isinstance(route, Mount) and route.path != "/api":
             yield from leaves(route.routes, prefix + route.path)
 
 
