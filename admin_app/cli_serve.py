@@ -80,6 +80,13 @@ async def _prepare(settings: Settings, owner: URL, app: URL, new_passwords: bool
 
 def run(settings: Settings, url: URL, registry: Registry) -> None:
     """Serve until told to stop."""
+    log_to_stdout()
+    app = create_app(settings, Database.connect(url, settings), registry)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False)
+
+
+def log_to_stdout() -> None:
+    """Write what happens as lines of names and values, without what people entered."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         processors=[
@@ -90,8 +97,6 @@ def run(settings: Settings, url: URL, registry: Registry) -> None:
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
     )
-    app = create_app(settings, Database.connect(url, settings), registry)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False)
 
 
 QUOTED = re.compile(r"(query argument \$\d+: |DETAIL:  )(?:.|\n(?!\n|HINT|\[SQL|CONTEXT))*")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from sqlalchemy import URL, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
@@ -44,7 +45,7 @@ SELECT resumed.*, set_config('app.change_set_id', id::text, true),
   set_config('app.request_id', coalesce(request_id, ''), true), set_config('app.reason', coalesce(reason, ''), true),
   set_config('idle_in_transaction_session_timeout', :patience, true)
 FROM resumed"""
-)
+).columns(parameters=JSONB(), skipped=JSONB())
 
 CLOSE = text(
     """
@@ -229,6 +230,15 @@ class Database:
             yield change
             await _close(change)
             await session.commit()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of its own outside transactions, for listening to what the database tells."""
+        if isinstance(self.bind, AsyncConnection):
+            yield self.bind
+            return
+        async with self.bind.connect() as connection:
+            yield connection
 
     @asynccontextmanager
     async def bookkeeping(self) -> AsyncIterator[AsyncSession]:

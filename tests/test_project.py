@@ -245,9 +245,10 @@ def test_migrations_are_done_before_the_web_starts() -> None:
     assert backdesk_answers(services["migrate"]["command"])
 
 
-def test_worker_service_sleeps_exactly_as_long_as_its_command_is_missing() -> None:
-    worker = COMPOSE["services"]["worker"]
-    assert ("profiles" in worker) != backdesk_answers(worker["command"])
+def test_jobs_are_worked_on_by_the_worker_service_and_not_by_the_web_service() -> None:
+    web, worker = (COMPOSE["services"][name] for name in ("web", "worker"))
+    assert backdesk_answers(worker["command"])
+    assert (web["environment"]["BACKDESK_WORKER"], "profiles" in worker) == ("0", False)
 
 
 # ── what is written down ──────────────────────────────────────────────────────────────────────────────────────────────

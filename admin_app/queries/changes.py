@@ -87,6 +87,10 @@ class Chosen(Generic[Model]):
             source = source.where(key < position if backwards else key > position)
         return replace(self, source=source.order_by(key.desc() if backwards else key).limit(size), requested=size)
 
+    def seen(self, visible: tuple[ColumnElement[bool], ...]) -> "Chosen[Model]":
+        """Those that fulfil what a row must fulfil for whoever acts; the others count as not found."""
+        return replace(self, visible=visible)
+
     def keys(self) -> Select[int]:
         """The ids, as a query of one column."""
         return self.source if self.source is not None else select(func.unnest(self._array()).label("id"))

@@ -4,7 +4,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Interval, Select, delete, func, insert, literal, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Interval,
+    Select,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy import cast as as_type
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,7 +50,8 @@ async def freeze(
         select(*facts, as_type(func.count(), Integer)).select_from(ids),
     )
     made_row = made.returning(Selection.id, Selection.row_count).cte("made")
-    items = insert(SelectionItem).from_select(["selection_id", "record_id"], select(made_row.c.id, ids.c[0]))
+    rows = select(made_row.c.id, ids.c[0]).select_from(made_row.join(ids, true()))
+    items = insert(SelectionItem).from_select(["selection_id", "record_id"], rows)
     kept = select(made_row.c.id, made_row.c.row_count).add_cte(items.returning(literal_column("1")).cte("items"))
     row = (await session.execute(kept)).one()
     if not row.row_count:
