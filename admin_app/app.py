@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from admin_app import resources
+from admin_app import api, resources
 from admin_app.db import Database
 from admin_app.errors import BackdeskError
 from admin_app.jobs import Worker
@@ -59,12 +59,18 @@ def create_app(settings: Settings, database: Database, registry: Registry | None
         Route("/", _home),
         Route("/healthz", _alive),
         Route("/readyz", _ready),
+        Mount("/api", api.application()),
         Mount("/static", Statics(directory=PACKAGE / "static"), name="static"),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.desk = desk
     admin = Backoffice(app, desk)
-    app.user_middleware.append(Middleware(Guard, desk=desk, error_page=admin.errors.page))
+
+    async def error_page(request: Request, error: BackdeskError) -> Response:
+        of_api = request.scope["path"].startswith("/api/")
+        return await (api.problem if of_api else admin.errors.page)(request, error)
+
+    app.user_middleware.append(Middleware(Guard, desk=desk, error_page=error_page))
     app.add_exception_handler(404, admin.errors.handle)
     return app
 
