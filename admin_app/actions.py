@@ -53,7 +53,7 @@ class Operator:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What somebody wants done: who and why, what, to which rows, and with which inputs, as texts.
+    """What somebody wants done: who and why, what, to which rows, and with which inputs, as texts or lists of them.
 
     `zone` is where they read their clock.
     """
@@ -62,7 +62,7 @@ class Order:
     acting: Acting
     action: Action
     chosen: Chosen[Any]
-    given: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
     zone: ZoneInfo
 
 
@@ -312,13 +312,18 @@ def checked(order: Order, limits: Limits) -> Order:
     if action is not UNDO and not order.authority.may(action.permission):
         raise Forbidden(f"You may not do “{action.label}”. It needs the permission {action.permission}.")
     acting = replace(acting, reason=_reason(action, acting.reason), reference=_reference(acting.reference))
-    if unstorable := [name for name, value in order.given.items() if not storable(f"{name}{value}")]:
+    if unstorable := [name for name, value in order.given.items() if not all(map(storable, (name, *_texts(value))))]:
         raise BadInput(fields=dict.fromkeys(unstorable, UNSTORABLE))
     if not chosen.requested:
         raise BadInput("Nothing is selected. Tick the rows first, then choose the action.")
     if chosen.requested > limits.bulk and action is not UNDO:
         raise BadInput(f"{chosen.requested:,} rows are selected; one action may touch {limits.bulk:,} at most.")
     return replace(order, acting=acting)
+
+
+def _texts(value: Any) -> list[str]:
+    """What was entered, one text or several."""
+    return [str(part) for part in (value if isinstance(value, list | tuple) else [value])]
 
 
 def _reason(action: Action, reason: str | None) -> str | None:

@@ -1,13 +1,15 @@
-"""Comments: a ticket's thread, and adding to it."""
+"""Comments: a ticket's thread, adding to it, and a note to many tickets."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, Subquery, false, func, insert, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
 from admin_app.errors import BadInput, NotFound
 from admin_app.models import Comment, Ticket, storable
+from admin_app.queries.changes import Chosen, Outcome, Writes, write
+from admin_app.queries.tickets import IN_TRASH
 
 
 async def thread(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> Sequence[Comment]:
@@ -31,13 +33,32 @@ async def add(
 
     Raises BadInput for an empty text and NotFound for a ticket that is gone or in the trash.
     """
-    if not content.strip():
-        raise BadInput(fields={"content": "Please write something first."})
-    if not storable(content):
-        raise BadInput(fields={"content": "The text holds a character that cannot be stored."})
+    _check(content)
     if not await session.scalar(select(func.count()).where(Ticket.id == ticket_id, Ticket.deleted_at.is_(None))):
         raise NotFound("This ticket does not exist, or is in the trash.")
     comment = Comment(ticket_id=ticket_id, author_id=author_id, content=content, is_internal=is_internal)
     session.add(comment)
     await session.flush()
     return comment
+
+
+async def note(session: AsyncSession, chosen: Chosen[Ticket], author_id: int, content: str) -> Outcome:
+    """Write an internal note to every chosen ticket, in one statement; those in the trash are skipped.
+
+    Raises BadInput for an empty text.
+    """
+    _check(content)
+
+    def written(changed: Subquery) -> Writes:
+        lines = select(changed.c.id, literal(author_id, BigInteger), literal(content), true()).order_by(changed.c.id)
+        return [insert(Comment).from_select(["ticket_id", "author_id", "content", "is_internal"], lines)]
+
+    skip = {IN_TRASH: Ticket.deleted_at.is_not(None)}
+    return await write(session, chosen, unchanged=false(), skip=skip, writes=written)
+
+
+def _check(content: str) -> None:
+    if not content.strip():
+        raise BadInput(fields={"content": "Please write something first."})
+    if not storable(content):
+        raise BadInput(fields={"content": "The text holds a character that cannot be stored."})

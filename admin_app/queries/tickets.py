@@ -60,14 +60,39 @@ async def set_status(
     allowed_from = [known for known, following in TRANSITIONS.items() if status in following] + [status]
     skip: dict[str, ColumnElement[bool]] = {IN_TRASH: Ticket.deleted_at.is_not(None)}
     if status is TicketStatus.OPEN:
-        too_old = Ticket.closed_at < func.now() - func.make_interval(0, 0, 0, REOPEN_DAYS)
-        skip["closed more than 30 days ago"] = too_old
-        if not may_reopen:
-            skip[CLOSED] = Ticket.status == TicketStatus.CLOSED
+        skip |= _closed_for_good(may_reopen)
     skip[f"cannot become {status.value.replace('_', ' ')}"] = Ticket.status.not_in(allowed_from)
     if status is TicketStatus.RESOLVED:
         skip["without an assignee"] = and_(Ticket.status == TicketStatus.OPEN, Ticket.assignee_id.is_(None))
     return await apply(session, chosen, set={Ticket.status: status}, also=_side_effects(status, by), skip=skip)
+
+
+async def reopen(session: AsyncSession, chosen: Chosen[Ticket], by: int | None, *, may_reopen: bool) -> Outcome:
+    """Open every chosen ticket that is resolved or closed again; those that are open stay `unchanged`.
+
+    Skipped are tickets in the trash, those that are being worked on or wait for the customer, and closed ones unless
+    `may_reopen` and closed at most 30 days ago. `by` is the acting user's id.
+    """
+    skip = {
+        IN_TRASH: Ticket.deleted_at.is_not(None),
+        **_closed_for_good(may_reopen),
+        "neither resolved nor closed": Ticket.status.in_((TicketStatus.IN_PROGRESS, TicketStatus.WAITING_ON_CUSTOMER)),
+    }
+    effects = _side_effects(TicketStatus.OPEN, by)
+    return await apply(session, chosen, set={Ticket.status: TicketStatus.OPEN}, also=effects, skip=skip)
+
+
+def _closed_for_good(may_reopen: bool) -> dict[str, ColumnElement[bool]]:
+    """Why a closed ticket stays closed."""
+    too_old = Ticket.closed_at < func.now() - func.make_interval(0, 0, 0, REOPEN_DAYS)
+    skip = {f"closed more than {REOPEN_DAYS} days ago": too_old}
+    return skip if may_reopen else {**skip, CLOSED: Ticket.status == TicketStatus.CLOSED}
+
+
+async def set_priority(session: AsyncSession, chosen: Chosen[Ticket], priority: TicketPriority) -> Outcome:
+    """Give every chosen ticket a priority; closed tickets and those in the trash stay as they are."""
+    skip = {IN_TRASH: Ticket.deleted_at.is_not(None), CLOSED: Ticket.status == TicketStatus.CLOSED}
+    return await apply(session, chosen, set={Ticket.priority: priority}, skip=skip)
 
 
 def _side_effects(status: TicketStatus, by: int | None) -> dict[Any, Any]:

@@ -87,10 +87,9 @@ async def _perform(
 
 def _given(form: FormData, inputs: Sequence[Input]) -> dict[str, Any]:
     """What was filled in, also where nothing asks for it; of a field that picks several rows, all of them."""
-    several = {item.name for item in inputs if item.kind == "records"}
-    own = OWN_FIELDS | several | {f"{name}_lines" for name in several}
-    asked = [item for item in inputs if item.name in several]
-    return {name: text for name, text in text_fields(form).items() if name not in own} | forms.filled(form, asked).texts
+    asked = {name for item in inputs for name in (item.name, f"{item.name}_lines")}
+    unasked = {name: text for name, text in text_fields(form).items() if name not in OWN_FIELDS | asked}
+    return unasked | forms.filled(form, inputs).texts
 
 
 async def _done_before(request: Request, key: str) -> int | None:

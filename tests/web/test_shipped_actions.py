@@ -1,0 +1,103 @@
+"""The shipped actions in the browser: each from its form; several rows picked with and without scripts."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from admin_app.models import Comment, Tag, Ticket, TicketTag
+from admin_app.testing import Browser, Make
+
+ADD_TAGS = "/admin/ticket/do/tagging.add"
+
+
+async def done(browser: Browser, url: str, fields: dict[str, Any]) -> str:
+    """Send an action's form; what the next page says."""
+    answer = await browser.submit(url, {"confirmed": "1", "reason": "Because.", **fields})
+    assert answer.status_code == 303, answer.text
+    return (await browser.get(answer.headers["location"])).text
+
+
+async def stored(browser: Browser, ticket: Ticket) -> Ticket:
+    async with browser.desk.database.read() as session:
+        return await session.get_one(Ticket, ticket.id, populate_existing=True)
+
+
+async def tags_of(browser: Browser, ticket: Ticket) -> set[str]:
+    async with browser.desk.database.read() as session:
+        return set(await session.scalars(select(Tag.name).join(TicketTag).where(TicketTag.ticket_id == ticket.id)))
+
+
+async def test_tags_are_added_removed_and_replaced(client: Browser, make: Make) -> None:
+    ticket = await make.ticket()
+    vip, late = await make.tag("vip"), await make.tag("late")
+    page = await done(client, ADD_TAGS, {"ids": ticket.id, "tags": ["", vip.id, late.id]})
+    assert "Add tags: 1 ticket changed." in page
+    assert await tags_of(client, ticket) == {"vip", "late"}
+    page = await done(client, "/admin/ticket/do/tagging.remove", {"ids": ticket.id, "tags": ["", vip.id]})
+    assert "Remove tags: 1 ticket changed." in page
+    assert await tags_of(client, ticket) == {"late"}
+    page = await done(client, "/admin/ticket/do/tagging.replace", {"ids": ticket.id, "tags": ["", vip.id]})
+    assert "Replace tags: 1 ticket changed." in page
+    assert await tags_of(client, ticket) == {"vip"}
+
+
+async def test_without_scripts_several_rows_are_named_line_by_line(client: Browser, make: Make) -> None:
+    ticket = await make.ticket()
+    await make.tag("vip")
+    await make.tag("late payer")
+    await done(client, ADD_TAGS, {"ids": ticket.id, "tags": "", "tags_lines": "VIP\r\nlate payer\r\n"})
+    assert await tags_of(client, ticket) == {"vip", "late payer"}
+
+
+async def test_a_form_that_comes_back_still_has_every_row_that_was_picked(client: Browser, make: Make) -> None:
+    ticket, vip = await make.ticket(), await make.tag("vip")
+    fields = {"ids": ticket.id, "tags": ["", vip.id, "ghost"], "confirmed": "1"}
+    answer = await client.submit(ADD_TAGS, fields)
+    assert answer.status_code == 422
+    assert "“ghost” was not found, or cannot be chosen here." in answer.text
+    assert f'<option value="{vip.id}" selected>vip</option>' in answer.text
+    assert await tags_of(client, ticket) == set()
+
+
+async def test_the_picker_of_several_rows_offers_what_may_be_picked(client: Browser, make: Make) -> None:
+    await make.tag("vip")
+    await make.tag("old", is_active=False)
+
+    async def offered(action: str) -> list[str]:
+        answer = await client.get(f"/admin/ticket/lookup/{action}:tags")
+        return [result["label"] for result in answer.json()["results"]]
+
+    assert await offered("tagging.add") == await offered("tagging.replace") == ["vip"]
+    assert await offered("tagging.remove") == ["vip", "old"]
+    page = (await client.get(ADD_TAGS, params={"ids": 1})).text
+    assert "Add tags" in page
+
+
+async def test_status_and_priority_are_set_and_a_ticket_is_reopened(client: Browser, make: Make) -> None:
+    ticket = await make.ticket()
+    await done(client, "/admin/ticket/do/priority.change", {"ids": ticket.id, "priority": "high"})
+    page = await done(client, "/admin/ticket/do/status.change", {"ids": ticket.id, "status": "closed"})
+    assert "Set status: 1 ticket changed." in page
+    assert ((await stored(client, ticket)).status, (await stored(client, ticket)).priority) == ("closed", "high")
+    page = await done(client, "/admin/ticket/do/status.reopen", {"ids": ticket.id})
+    assert "Reopen: 1 ticket changed." in page
+    assert (await stored(client, ticket)).status == "open"
+
+
+async def test_a_note_is_written_in_the_name_of_who_is_signed_in(client: Browser, make: Make) -> None:
+    ticket = await make.ticket()
+    await done(client, "/admin/ticket/do/notes.add", {"ids": ticket.id, "content": "Seen.\r\nTwice."})
+    async with client.desk.database.read() as session:
+        note = (await session.scalars(select(Comment).where(Comment.ticket_id == ticket.id))).one()
+    assert client.actor is not None
+    assert (note.author_id, note.is_internal, note.content) == (client.actor.id, True, "Seen.\nTwice.")
+
+
+@pytest.mark.parametrize("action", ["tagging.replace", "status.reopen"])
+async def test_agents_neither_see_nor_do_what_leads_do(browser: Browser, make: Make, action: str) -> None:
+    ticket = await make.ticket()
+    await browser.sign_in(await make.agent())
+    assert f"do/{action}" not in (await browser.get("/admin/ticket/list")).text
+    fields = {"ids": ticket.id, "confirmed": "1", "reason": "Because."}
+    assert (await browser.submit(f"/admin/ticket/do/{action}", fields)).status_code == 403
