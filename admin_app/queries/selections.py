@@ -18,13 +18,34 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy import cast as as_type
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.errors import BadInput, NotFound
 from admin_app.models import ChangeSet, ChangeSetState, Selection, SelectionItem
 from admin_app.queries.changes import Chosen
+from admin_app.queries.listing import Listed, ListQuery
+from admin_app.queries.periods import Viewer
 
 UNFINISHED = (ChangeSetState.QUEUED, ChangeSetState.RUNNING)
+
+
+def matching(
+    listed: Listed,
+    filter: str,  # noqa: A002  the column's name
+    viewer: Viewer,
+    visible: tuple[ColumnElement[bool], ...] = (),
+    without: Iterable[int] = (),
+) -> Select[int]:
+    """The ids of what a list's query string finds for a viewer, but for those `without`; its order and page do not count.
+
+    Raises BadRequest naming every parameter that is unknown or cannot be understood.
+    """
+    asked = ListQuery.parse(listed, parse_qsl(filter, keep_blank_values=True), viewer)
+    key = listed.model.id
+    keys = select(key).where(*replace(asked, visible=visible).conditions())
+    left_out = sorted(set(without))
+    return keys.where(key != func.all(literal(left_out, ARRAY(BigInteger)))) if left_out else keys
 
 
 async def freeze(
