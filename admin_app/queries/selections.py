@@ -1,10 +1,13 @@
 """Frozen selections: the rows that somebody selected, kept on the server, so that exactly these are touched later."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Integer,
     Interval,
@@ -37,7 +40,7 @@ def matching(
     visible: tuple[ColumnElement[bool], ...] = (),
     without: Iterable[int] = (),
 ) -> Select[int]:
-    """The ids of what a list's query string finds for a viewer, but for those `without`; its order and page do not count.
+    """The ids of what a list's query string finds for a viewer, but for those `without`; order and page do not count.
 
     Raises BadRequest naming every parameter that is unknown or cannot be understood.
     """
