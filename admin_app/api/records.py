@@ -12,6 +12,7 @@ from starlette.responses import Response
 from admin_app.api.answers import JsonConflict, answer
 from admin_app.api.bodies import Body, body_of, check_query, idempotency_key
 from admin_app.api.values import UTC_ZONE, json_of, shown_alone, shown_in_list, texts_from
+from admin_app.db import Acting
 from admin_app.editing import (
     Editor,
     Filled,
@@ -174,8 +175,12 @@ async def change(request: Request) -> Response:
 
 def editor_of(request: Request, body: Body) -> Editor:
     """The sender as who edits; what they write of times is in UTC."""
-    acts = acting(request, body.reason, door=Door.API, reference=body.reference)
-    return Editor(desk_of(request).database, actor_of(request), acts, UTC_ZONE)
+    return Editor(desk_of(request).database, actor_of(request), acting_of(request, body), UTC_ZONE)
+
+
+def acting_of(request: Request, body: Body) -> Acting:
+    """The sender as who makes a change, with the reason and the reference that came along."""
+    return acting(request, body.reason, door=Door.API, reference=body.reference)
 
 
 def _version(request: Request, body: Body) -> str:

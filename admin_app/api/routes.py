@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from admin_app.api import records
+from admin_app.api import actions, change_sets, records
 from admin_app.api.answers import handle
 from admin_app.api.tokens import authenticate
 from admin_app.errors import BackdeskError
@@ -20,6 +20,12 @@ def application() -> Starlette:
     """The API as an ASGI application, to be mounted at `/api`."""
     routes = [
         _at("/{resource}", GET=records.listed, POST=records.create),
+        _at("/change_set/{id}", GET=change_sets.single),
+        _at("/change_set/{id}/outcomes", GET=change_sets.outcomes),
+        _at("/change_set/{id}/undo", POST=actions.undo),
+        _at("/change_set/{id}/retry", POST=actions.retry),
+        _at("/change_set/{id}/cancel", POST=actions.cancel),
+        _at("/{resource}/actions/{action}", POST=actions.do),
         _at("/{resource}/{id}", GET=records.single, PATCH=records.change),
     ]
     kinds: tuple[type[Exception], ...] = (BackdeskError, HTTPException, Exception)
