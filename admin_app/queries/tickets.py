@@ -33,19 +33,34 @@ PAGE_LIMIT = 500
 """Rows that one page of results may hold at most."""
 
 
-async def assign(session: AsyncSession, chosen: Chosen[Ticket], agent: User | None) -> Outcome:
+async def assign(
+    session: AsyncSession, chosen: Chosen[Ticket], agent: User | None, *, start_work: bool = False
+) -> Outcome:
     """Give every chosen ticket to one agent, or to nobody; closed tickets and those in the trash stay as they are.
 
-    Raises BadInput when the agent is inactive or no member of staff.
+    With `start_work` those that are open are then in progress. Raises BadInput when the agent is inactive or no member
+    of staff.
     """
-    if agent is not None and not (agent.is_active and agent.is_staff):
-        raise BadInput(fields={"agent": f"{agent.full_name} is not an active member of staff."})
+    if agent is not None:
+        check_agent("agent", agent)
     return await apply(
         session,
         chosen,
-        set={Ticket.assignee_id: agent.id if agent else None},
+        set={Ticket.assignee_id: agent.id if agent else None, **(started() if start_work else {})},
         skip={IN_TRASH: Ticket.deleted_at.is_not(None), CLOSED: Ticket.status == TicketStatus.CLOSED},
     )
+
+
+def check_agent(field: str, person: User) -> None:
+    """Raise BadInput for somebody to whom no ticket can be given."""
+    if not (person.is_active and person.is_staff):
+        raise BadInput(fields={field: f"{person.full_name} is not an active member of staff."})
+
+
+def started() -> dict[Any, Any]:
+    """Work on a ticket begins: it is in progress if it was open, and stays as it is in any other status."""
+    working = literal(TicketStatus.IN_PROGRESS, Ticket.status.type)
+    return {Ticket.status: case((Ticket.status == TicketStatus.OPEN, working), else_=Ticket.status)}
 
 
 async def set_status(

@@ -1,4 +1,4 @@
-"""The trash: records of any model with the trait SoftDelete go there with a reason, and come back whole."""
+"""The trash: records of any model with the trait SoftDelete go there with a reason, and come back whole, or never."""
 
 from typing import Any
 
@@ -21,3 +21,21 @@ async def put(session: AsyncSession, chosen: Chosen[Any], acting: Acting) -> Out
 async def restore(session: AsyncSession, chosen: Chosen[Any]) -> Outcome:
     """The chosen records come back from the trash as they were, with their number, status and assignee."""
     return await trash.restore(session, chosen)
+
+
+@plugin.action(
+    SoftDelete,
+    label="Purge",
+    icon="x-circle",
+    danger=True,
+    reason="required",
+    final="Purged records are gone for good.",
+    where=("trash",),
+    roles=(),
+)
+async def purge(session: AsyncSession, chosen: Chosen[Any], acting: Acting) -> Outcome:
+    """The chosen records are deleted for good, tickets with all their comments, tags and attachments.
+
+    Only the audit log still holds what was in them.
+    """
+    return await trash.purge(session, chosen, acting.reason)

@@ -94,7 +94,35 @@ async def test_a_note_is_written_in_the_name_of_who_is_signed_in(client: Browser
     assert (note.author_id, note.is_internal, note.content) == (client.actor.id, True, "Seen.\nTwice.")
 
 
-@pytest.mark.parametrize("action", ["tagging.replace", "status.reopen"])
+async def test_tickets_are_distributed_and_handed_over(client: Browser, make: Make) -> None:
+    ana, bo = await make.agent(), await make.agent()
+    made = [await make.ticket() for _ in range(4)]
+    fields = {"ids": [ticket.id for ticket in made], "agents": ["", ana.id, bo.id], "way": "round_robin"}
+    page = await done(client, "/admin/ticket/do/assign.distribute", {**fields, "start_work": ["0", "1"]})
+    assert "Distribute: 4 tickets changed." in page
+    assert [(await stored(client, ticket)).assignee_id for ticket in made] == [ana.id, bo.id] * 2
+    assert {(await stored(client, ticket)).status for ticket in made} == {"in_progress"}
+    page = await done(client, "/admin/user/do/absence.hand_over", {"ids": ana.id, "agents": ["", bo.id]})
+    assert "Hand over tickets: 1 user changed." in page
+    assert {(await stored(client, ticket)).assignee_id for ticket in made} == {bo.id}
+    page = await done(client, "/admin/user/do/absence.release", {"ids": bo.id})
+    assert "Release tickets: 1 user changed." in page
+    assert {(await stored(client, ticket)).assignee_id for ticket in made} == {None}
+
+
+async def test_only_a_developer_purges(browser: Browser, make: Make) -> None:
+    ticket = await make.ticket()
+    await browser.sign_in(await make.lead())
+    await done(browser, "/admin/ticket/do/trash.put", {"ids": ticket.id})
+    trash = "/admin/ticket/list?trash=yes"
+    assert "/do/trash.purge" not in (await browser.get(trash)).text
+    await browser.sign_in(await make.agent("developer"))
+    assert "/do/trash.purge" in (await browser.get(trash)).text
+    assert "/do/trash.purge" not in (await browser.get("/admin/ticket/list")).text
+    assert "Purge: 1 ticket changed." in await done(browser, "/admin/ticket/do/trash.purge", {"ids": ticket.id})
+
+
+@pytest.mark.parametrize("action", ["tagging.replace", "status.reopen", "assign.distribute"])
 async def test_agents_neither_see_nor_do_what_leads_do(browser: Browser, make: Make, action: str) -> None:
     ticket = await make.ticket()
     await browser.sign_in(await make.agent())
