@@ -66,12 +66,12 @@ def create_app(settings: Settings, database: Database, registry: Registry | None
     app.state.desk = desk
     admin = Backoffice(app, desk)
 
-    async def error_page(request: Request, error: BackdeskError) -> Response:
+    async def handle(request: Request, error: Exception) -> Response:
         of_api = request.scope["path"].startswith("/api/")
-        return await (api.problem if of_api else admin.errors.page)(request, error)
+        return await (api.handle if of_api else admin.errors.handle)(request, error)
 
-    app.user_middleware.append(Middleware(Guard, desk=desk, error_page=error_page))
-    app.add_exception_handler(404, admin.errors.handle)
+    app.user_middleware.append(Middleware(Guard, desk=desk, error_page=handle))
+    app.add_exception_handler(404, handle)
     return app
 
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,15 +22,14 @@ from admin_app.inputs import NOBODY, inputs_of
 from admin_app.models import ChangeSet, Door
 from admin_app.plugin import Action, Chosen, Resource
 from admin_app.queries import change_sets, rules, selections
-from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.queries.readable import Excerpt, FieldChange, Value
 from admin_app.web.context import acting, actor_of, desk_of, zone_of
 
 CHOICES = ("ids", "filter", "selection")
 """By which rows are chosen: exactly one of them stands in a body."""
-PAGING = ("page", "size", "sort", "after")
-"""Parameters of a list that do not narrow it."""
+PAGING = ("page", "size", "after")
+"""Parameters of a list that tell which part of it is shown."""
 
 
 async def do(request: Request) -> Response:
@@ -193,22 +191,21 @@ def _by_ids(resource: Resource, given: Any) -> Chosen[Any]:
 
 
 async def _by_filter(request: Request, resource: Resource, text: str) -> Chosen[Any]:
-    """The rows of a list as it is now, kept on the server; raises BadRequest for a filter that is none."""
+    """The rows of a list as it is now, kept on the server; raises BadRequest for a filter that is none.
+
+    A parameter without a value is refused: in a list's address it means nothing, here it would mean every row.
+    """
     desk, actor = desk_of(request), actor_of(request)
-    pairs = parse_qsl(text.removeprefix("?"), keep_blank_values=True)
-    if text.strip() and (not pairs or any(name in PAGING for name, _ in pairs)):
+    pairs = parse_qsl(text, keep_blank_values=True)
+    if text and (not pairs or any(name in PAGING for name, _ in pairs)):
         raise BadRequest(fields={"filter": f"takes the parameters of a list, without {', '.join(PAGING)}."})
-    query = ListQuery.parse(resource, pairs, Viewer(actor.user_id, zone_of(request), datetime.now(UTC)))
-    conditions = [*rules.visible(actor, resource.model), *query.conditions()]
-    key: Any = resource.model.id  # type: ignore[attr-defined]
+    if empty := [name for name, value in pairs if not value.strip()]:
+        raise BadRequest(fields={"filter": f"has no value for {empty[0][:60]}."})
+    viewer = Viewer(actor.user_id, zone_of(request), datetime.now(UTC))
+    keys = selections.matching(resource, text, viewer, rules.visible(actor, resource.model))
     async with desk.database.bookkeeping() as session:
         kept = await selections.freeze(
-            session,
-            select(key).where(*conditions),
-            user_id=actor.user_id,
-            resource=resource.name,
-            filter=text,
-            limit=desk.settings.limits.bulk,
+            session, keys, user_id=actor.user_id, resource=resource.name, filter=text, limit=desk.settings.limits.bulk
         )
     return Chosen.frozen(resource.model, kept.id, kept.row_count)
 
