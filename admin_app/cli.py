@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": ("admin_app.cli_serve:demo", "Serve a made-up desk with 2,000 tickets, to look around in."),
     "do": ("admin_app.cli_plugins:do", "Do an action of a plugin: backdesk do assign.assign --ids 1 2 --agent ana"),
     "import": ("admin_app.cli_import:import_command", "Import users, tickets or comments from CSV or JSONL."),
+    "outbox": ("admin_app.cli_outbox:outbox", "Messages to the staff: those that wait; send them."),
     "plugin": ("admin_app.cli_plugins:plugin", "The plugins: which are loaded, which are available."),
     "serve": ("admin_app.cli_serve:serve", "Serve the desk."),
     "user": ("admin_app.cli_user:user", "People: create, new password, deactivate, tokens for scripts."),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.db import Acting, Database
@@ -62,6 +62,28 @@ async def test_a_ticket_that_is_made_in_any_status_has_its_history_at_its_own_ti
     ticket = await make.ticket(created_at=CREATED, **facts)
     async with database.read() as session:
         assert await events(session, ticket) == [(before, to, after(hours)) for before, to, hours in expected]
+
+
+async def test_many_tickets_change_quickly_on_a_connection_that_has_changed_single_ones(
+    database: Database, make: Make
+) -> None:
+    """PostgreSQL keeps the plan that a trigger was first run with; made for one row, it could be a loop in a loop."""
+    customer, first = await make.customer(), await make.ticket()
+    for number in range(7):
+        async with database.transaction(Acting(user_id=customer.id), "test.edit") as change:
+            status = "waiting_on_customer" if number % 2 else "in_progress"
+            await change.session.execute(update(Ticket).where(Ticket.id == first.id).values(status=status))
+    many = (
+        "INSERT INTO tickets (title, description, creator_id) SELECT 'Many', 'Words', :id FROM generate_series(1, 8000)"
+    )
+    async with database.transaction(Acting.system(), "test.many") as change:
+        await change.session.execute(text(many), {"id": customer.id})
+        await change.session.execute(text("SET LOCAL statement_timeout = '3s'"))
+        await change.session.execute(
+            update(Ticket).values(status="in_progress", priority="low"), execution_options=QUIET
+        )
+        changed = await change.session.scalar(select(func.count()).where(TicketStatusEvent.change_set_id == change.id))
+    assert changed == 8000 + 8000
 
 
 async def test_each_change_of_status_is_one_event_with_who_made_it(database: Database, make: Make) -> None:

@@ -1,4 +1,4 @@
-"""What the database does by itself: the audit log, status events, derived columns, the words that search reads.
+"""What the database does by itself: audit log, status events, derived columns, the words that search reads, digests.
 
 Tables come from migrations; the functions and triggers here follow from the present models, and `db upgrade` makes
 those that the database lacks or has in another version: a new column or audited table needs no line of trigger code.
@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_app.models import Base
-from admin_app.triggers import audit, tickets
+from admin_app.triggers import audit, outbox, tickets
 from admin_app.triggers.audit import audited_tables
-from admin_app.triggers.parts import KEY_CHANGED, NOBODY_ACTING, SEARCH_PATH, Function, Trigger
+from admin_app.triggers.parts import KEY_CHANGED, NOBODY_ACTING, Function, Trigger
 
 __all__ = ["KEY_CHANGED", "NOBODY_ACTING", "audited_tables", "functions", "install", "missing", "triggers"]
 
@@ -41,12 +41,12 @@ class Differences:
 
 def functions() -> list[Function]:
     """All functions, in the order in which they can be created."""
-    return audit.functions() + tickets.functions()
+    return audit.functions() + tickets.functions() + outbox.functions()
 
 
 def triggers() -> list[Trigger]:
     """All triggers. They fire in the order of their names: audit first, then what derives from the change."""
-    return audit.triggers() + tickets.triggers()
+    return audit.triggers() + tickets.triggers() + outbox.triggers()
 
 
 async def install(connection: AsyncConnection) -> None:
@@ -99,4 +99,4 @@ async def _differences(connection: AsyncConnection) -> Differences:
 
 def _as_stored(function: Function) -> tuple[str, bool, list[str] | None]:
     """A function's text and rights as PostgreSQL's catalogue shows them."""
-    return function.body, function.definer, [f"search_path={SEARCH_PATH}"] if function.definer else None
+    return function.body, function.definer, list(function.configured) or None

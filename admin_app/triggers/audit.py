@@ -6,7 +6,7 @@ from sqlalchemy import JSON, Column, Table
 
 from admin_app.models import Audited, Base
 from admin_app.settings import APP_ROLE
-from admin_app.triggers.parts import KEY_CHANGED, NOBODY_ACTING, Function, Trigger, statement_triggers
+from admin_app.triggers.parts import KEY_CHANGED, NOBODY_ACTING, ROWS_BY_HASH, Function, Trigger, statement_triggers
 
 
 def audited_tables() -> list[Table]:
@@ -163,7 +163,7 @@ BEGIN
   END IF;
   RETURN NULL;
 END"""
-    return Function(f"audit_{table.name}()", "trigger", body, definer=True)
+    return Function(f"audit_{table.name}()", "trigger", body, definer=True, settings=(ROWS_BY_HASH,))
 
 
 def _acting_user_id() -> Function:

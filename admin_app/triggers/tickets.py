@@ -1,6 +1,6 @@
 """What follows from a change of tickets and comments: status events, times of answers, the words that search reads."""
 
-from admin_app.triggers.parts import Function, Trigger, statement_triggers
+from admin_app.triggers.parts import ROWS_BY_HASH, Function, Trigger, statement_triggers
 
 
 def functions() -> list[Function]:
@@ -57,7 +57,7 @@ BEGIN
   END IF;
   RETURN NULL;
 END"""
-    return Function("ticket_status_changed()", "trigger", body, definer=True)
+    return Function("ticket_status_changed()", "trigger", body, definer=True, settings=(ROWS_BY_HASH,))
 
 
 def _refresh_search() -> Function:

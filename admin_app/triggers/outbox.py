@@ -1,0 +1,90 @@
+"""Digests: when a change set ends, one message in the outbox for each member of staff whose tickets it was about.
+
+Of a ticket that changed hands, those who had it before and have it now are told; of any other, whoever has it now.
+Never told are whoever made the change, customers, and people who are no longer active. Only what a person did is told:
+what the system does by itself stays silent, and so does an import.
+"""
+
+from admin_app.triggers.parts import Function, Trigger
+
+ROOM = "work_mem=65536"
+"""Memory for sorting, in kB: enough to keep a change set of some 200,000 rows from the disk."""
+
+
+def functions() -> list[Function]:
+    """What the trigger of change sets runs."""
+    return [_write_digests()]
+
+
+def triggers() -> list[Trigger]:
+    """One, for the moment in which a change set is over, however it ended."""
+    return [
+        Trigger(
+            "change_sets",
+            "t50_digests",
+            "AFTER UPDATE OF state ON change_sets FOR EACH ROW"
+            " WHEN (OLD.state IN ('queued', 'running') AND NEW.state IN ('completed', 'failed', 'cancelled')"
+            " AND NEW.actor_kind = 'user' AND NEW.action NOT LIKE 'import.%') EXECUTE FUNCTION write_digests()",
+        )
+    ]
+
+
+def _write_digests() -> Function:
+    """One statement over the change set's audit rows; nothing else is read but who has a ticket that did not move.
+
+    A digest counts each ticket once, under that which matters most of all that happened to it, and names ten of each.
+    """
+    body = f"""
+BEGIN
+  INSERT INTO outbox (kind, recipient_id, change_set_id, payload)
+  WITH entries AS MATERIALIZED ({_ENTRIES}
+  ), per_ticket AS MATERIALIZED ({_PER_TICKET}
+  ), told AS ({_TOLD}
+  ), counted AS (
+    SELECT recipient_id, happening, count(*) AS number, array_agg(ticket_id) AS ids
+    FROM told GROUP BY recipient_id, happening
+  )
+  SELECT 'digest', u.id, NEW.id, jsonb_build_object('action', NEW.action, 'reason', NEW.reason,
+    'tickets', sum(c.number), 'happened', jsonb_object_agg(c.happening, jsonb_build_object('tickets', c.number, 'first',
+      (SELECT jsonb_agg(id) FROM (SELECT id FROM unnest(c.ids) AS id ORDER BY id LIMIT 10) AS few))))
+  FROM counted c JOIN users u ON u.id = c.recipient_id
+  WHERE u.is_staff AND u.is_active AND u.id IS DISTINCT FROM NEW.user_id
+  GROUP BY u.id ORDER BY u.id
+  ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END"""
+    return Function("write_digests()", "trigger", body, definer=True, settings=(ROOM,))
+
+
+_ENTRIES = """
+    SELECT a.id, a.table_name AS place, a.action AS deed, (a.changes -> 'old' ->> 'assignee_id')::bigint AS giver,
+      (a.changes -> 'new' ->> 'assignee_id')::bigint AS taker,
+      a.changes -> 'new' -> 'deleted_at' <> 'null' AS thrown_away,
+      CASE a.table_name
+        WHEN 'tickets' THEN a.record_id
+        WHEN 'ticket_tags' THEN split_part(a.record_id, ',', 1)
+        ELSE coalesce(a.changes -> 'new' ->> 'ticket_id', a.changes -> 'old' ->> 'ticket_id',
+          (SELECT c.ticket_id::text FROM comments c WHERE c.id = a.record_id::bigint))
+      END::bigint AS ticket_id
+    FROM audit_logs a
+    WHERE a.change_set_id = NEW.id AND a.table_name IN ('tickets', 'comments', 'ticket_tags')"""
+
+_PER_TICKET = """
+    SELECT ticket_id, bool_or(giver IS DISTINCT FROM taker) AS moved,
+      (array_agg(giver ORDER BY id) FILTER (WHERE giver IS DISTINCT FROM taker))[1] AS before,
+      (array_agg(taker ORDER BY id DESC) FILTER (WHERE giver IS DISTINCT FROM taker))[1] AS now,
+      (array_agg(thrown_away ORDER BY id DESC) FILTER (WHERE thrown_away IS NOT NULL))[1] AS in_trash,
+      bool_or(place = 'tickets') AS itself, bool_or(place = 'tickets' AND deed = 'DELETE') AS purged,
+      bool_or(place = 'comments') AS commented
+    FROM entries GROUP BY ticket_id"""
+
+_TOLD = """
+    SELECT ticket_id, CASE WHEN moved THEN now ELSE (SELECT assignee_id FROM tickets WHERE id = ticket_id) END
+        AS recipient_id,
+      CASE WHEN before IS DISTINCT FROM now THEN 'assigned_to_you' WHEN in_trash THEN 'trashed'
+        WHEN NOT in_trash THEN 'restored' WHEN itself THEN 'changed' WHEN commented THEN 'commented' ELSE 'tagged' END
+        AS happening
+    FROM per_ticket WHERE NOT purged
+    UNION ALL
+    SELECT ticket_id, before, CASE WHEN purged THEN 'purged' ELSE 'taken_from_you' END
+    FROM per_ticket WHERE before IS DISTINCT FROM now"""
