@@ -121,7 +121,7 @@ async def test_check_lists_problems_of_plugins_and_database_together(run: Run, t
 
 async def test_plugins_are_listed_with_what_they_offer(run: Run) -> None:
     lines = said(await run("plugin", "list"), 0).splitlines()
-    assert "assign           loaded      assign.assign, assign.unassign" in lines
+    assert "assign           loaded      assign.assign, assign.unassign, assign.distribute" in lines
     assert "tinker           loaded      tinker.paint, tinker.snap" in lines
     assert any(line.startswith("stats            not loaded  add it to BACKDESK_PLUGINS") for line in lines)
 
@@ -160,7 +160,7 @@ async def test_an_action_is_done_by_the_operator_or_in_somebodys_name(
     ("args", "code", "sentence"),
     [
         ("asign.assign --ids 1", 1, "Error: There is no action 'asign.assign'. Did you mean 'assign.assign'?"),
-        ("assign.assign --agent 1", 2, "the following arguments are required: --ids"),
+        ("assign.assign --agent 1", 2, "one of the arguments --ids --where --all is required"),
         ("assign.assign --ids 1", 2, "the following arguments are required: --agent"),
         ("assign.assign --ids one --agent 1", 1, "Error: 'one' is no id; ids are whole numbers."),
         (f"assign.assign --ids {'9' * 5000} --agent 1", 1, f"Error: '{'9' * 40}' is no id; ids are whole numbers."),
