@@ -176,7 +176,8 @@ async def advance(change: Resumed, order: Order, limits: Limits) -> Outcome:
     outcome = Outcome()
     change.counts.state = ChangeSetState.RUNNING
     if number:
-        chosen = replace(part, requested=number, change_set_id=change.id)
+        part = order.chosen.between(change.kept.position, last, number)
+        chosen = replace(part, change_set_id=change.id)
         outcome = await carry_out(change.session, order, chosen)
         _count(change.counts, outcome)
         change.counts.position = last
@@ -249,9 +250,10 @@ async def _classified(database: Database, order: Order) -> Outcome | None:
 
 
 async def _first(session: AsyncSession, chosen: Chosen[Any], size: int) -> Chosen[Any]:
-    if chosen.source is not None:
-        return chosen.after(None, size)
-    return replace(chosen, ids=chosen.ids[:size], requested=size)
+    if chosen.source is None:
+        return replace(chosen, ids=chosen.ids[:size], requested=size)
+    last, number = await selections.bounds(session, chosen.after(None, size))
+    return chosen.between(None, last, number)
 
 
 async def _promise(database: Database, order: Order, limits: Limits, key: str | None) -> Performed:

@@ -80,12 +80,23 @@ class Chosen(Generic[Model]):
 
     def after(self, position: int | None, size: int) -> "Chosen[Model]":
         """The next rows of a selection behind the one at `position`, at most `size` of them."""
-        source = cast(Select[int], self.source)
-        key = source.selected_columns[0]
-        backwards = self.undo_of_id is not None
+        source, key, backwards = self._walk()
         if position is not None:
             source = source.where(key < position if backwards else key > position)
         return replace(self, source=source.order_by(key.desc() if backwards else key).limit(size), requested=size)
+
+    def between(self, position: int | None, last: int, number: int) -> "Chosen[Model]":
+        """The `number` rows of a selection behind the one at `position`, up to the `last`: a range of an index."""
+        source, key, backwards = self._walk()
+        source = source.where(key >= last if backwards else key <= last)
+        if position is not None:
+            source = source.where(key < position if backwards else key > position)
+        return replace(self, source=source, requested=number)
+
+    def _walk(self) -> tuple[Select[int], ColumnElement[int], bool]:
+        """How chunks go through the rows: by their ids, and backwards where work is undone."""
+        source = cast(Select[int], self.source)
+        return source, source.selected_columns[0], self.undo_of_id is not None
 
     def seen(self, visible: tuple[ColumnElement[bool], ...]) -> "Chosen[Model]":
         """Those that fulfil what a row must fulfil for whoever acts; the others count as not found."""
@@ -97,7 +108,11 @@ class Chosen(Generic[Model]):
 
     def where(self, key: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[bool]:
         """The condition that a row's key is among the chosen; ids travel as one array parameter."""
-        return key.in_(self.source) if self.source is not None else key == func.any(self._array())
+        if self.source is None:
+            return key == func.any(self._array())
+        if self.undo_of_id is not None and self.source.whereclause is not None:
+            return self.source.whereclause
+        return key.in_(self.source)
 
     def _array(self) -> ColumnElement[Any]:
         return literal(list(self.ids), ARRAY(BigInteger))

@@ -93,7 +93,10 @@ def of_others(why: str, *, write: bool) -> str:
 def of_present(table: Table) -> str:
     """What the records of entries hold now: a query of `entry` and `present`, a JSON object without secrets."""
     secrets = ", ".join(f"'{column.name}'" for column in table.columns if column.info.get("audit") == "secret")
-    return f"""WITH {_ENTRIES} SELECT e.entry, to_jsonb(p) - ARRAY[{secrets}]::text[] AS present
+    entries = (
+        "entries AS (SELECT a.id AS entry, a.record_id FROM audit_logs a WHERE a.id = ANY(cast(:ids AS bigint[])))"
+    )
+    return f"""WITH {entries} SELECT e.entry, to_jsonb(p) - ARRAY[{secrets}]::text[] AS present
   FROM entries e JOIN {table.name} p ON {_joined(table, "p")}"""
 
 
@@ -104,7 +107,10 @@ def can_undo(table: Table) -> bool:
 
 _ENTRIES = """entries AS MATERIALIZED (
   SELECT a.id AS entry, a.record_id, a.change_set_id AS change_set, a.changes -> 'old' AS old, a.changes -> 'new' AS new
-  FROM audit_logs a WHERE a.id = ANY(cast(:ids AS bigint[])))"""
+  FROM audit_logs a
+  WHERE a.change_set_id = :undone AND a.id BETWEEN :first AND :last AND a.table_name = :table AND a.action = :action
+    AND (cast(:ids AS bigint[]) IS NULL OR a.id = ANY(:ids)))"""
+"""Read as a range of an index: their number is known to nobody beforehand, and a join could be planned as for none."""
 
 _NOTED = """, noted AS (
   INSERT INTO row_outcomes (change_set_id, record_id, outcome)

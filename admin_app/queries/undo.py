@@ -72,9 +72,20 @@ async def mark(session: AsyncSession, change_set_id: int) -> None:
 async def revert(session: AsyncSession, chosen: Chosen[AuditLog]) -> Outcome:
     """Undo entries of the audit log; each is `changed` (undone), `unchanged` (was so already), or skipped with why."""
     outcome = Outcome()
-    for group in await _groups(session, chosen):
+    groups = await _groups(session, chosen)
+    picky = chosen.source is None or any(group.wave > 1 for group in groups)
+    for group in groups:
+        facts = {
+            "undone": chosen.undo_of_id,
+            "first": group.ids[0],
+            "last": group.ids[-1],
+            "table": group.table,
+            "action": group.action,
+            "ids": group.ids if picky else None,
+        }
+        if not chosen.classify:
+            facts["change_set"] = chosen.change_set_id
         statement = text(_statement(group, write=not chosen.classify)).bindparams(bindparam("ids", type_=IDS))
-        facts = {"ids": group.ids} if chosen.classify else {"ids": group.ids, "change_set": chosen.change_set_id}
         counts = {row.outcome: row.number for row in await session.execute(statement, facts)}
         outcome += Outcome(counts.pop(CHANGED, 0), counts.pop(UNCHANGED, 0), counts)
     return outcome
