@@ -199,6 +199,20 @@ async def test_a_bug_in_a_plugin_is_told_without_a_traceback_and_changes_nothing
         assert await session.scalar(select(ChangeSet.id).where(ChangeSet.action == "tinker.snap")) is None
 
 
+async def test_several_people_are_named_one_after_the_other(run: Run, desk: Database, make_there: Make) -> None:
+    ana, bo = await make_there.agent(email="ana.several@example.com"), await make_there.agent(full_name="Bo Several")
+    made = [await make_there.ticket() for _ in range(4)]
+    ids = ["--ids", *(str(ticket.id) for ticket in made)]
+    people = ["--agents", "ana.several@example.com", "bo several", "--way", "round_robin"]
+    text = said(await run("do", "assign.distribute", *ids, *people), 0)
+    assert text.startswith("Distribute: 4 tickets changed.")
+    async with desk.read() as session:
+        mine = select(Ticket.assignee_id).where(Ticket.id.in_([ticket.id for ticket in made])).order_by(Ticket.id)
+        assert list(await session.scalars(mine)) == [ana.id, bo.id] * 2
+    text = said(await run("do", "assign.distribute", *ids, "--agents", "ghost", str(bo.id)), 1)
+    assert text == "Error: agents: “ghost” was not found, or cannot be chosen here.\n"
+
+
 async def test_a_reason_in_bytes_that_are_no_text_is_refused(run: Run, make_there: Make) -> None:
     ticket = await make_there.ticket()
     args = ["do", "assign.unassign", "--ids", str(ticket.id), "--reason", "\udcff"]

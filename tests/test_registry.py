@@ -292,7 +292,7 @@ def test_a_plugin_that_does_not_exist_is_refused_with_the_nearest_name(
     reported: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     line = next(line for line in reported[1].stderr.splitlines() if line.startswith("P002"))
-    assert line.startswith("P002 BACKDESK_PLUGINS [assgin] There is no plugin 'assgin'. Known are assign, ")
+    assert line.startswith("P002 BACKDESK_PLUGINS [assgin] There is no plugin 'assgin'. Known are absence, assign, ")
     assert line.endswith("Did you mean 'assign'?")
 
 
@@ -425,7 +425,8 @@ def test_nothing_can_be_added_to_a_plugin_that_is_loaded() -> None:
 
 def test_a_trait_gives_an_action_to_every_model_that_has_it() -> None:
     registry = load(Settings(plugins=("trash",)), core=[resources.plugin])
-    assert {action.permission for action in registry.actions_for(Ticket)} == {"trash.put", "trash.restore"}
+    offered = {action.permission for action in registry.actions_for(Ticket)}
+    assert offered == {"trash.put", "trash.restore", "trash.purge"}
     assert registry.actions_for(Comment) == []
     assert registry.actions_for(AuditLog) == []
 
