@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,13 +15,13 @@ from admin_app.api.bodies import Body, body_of, check_query, idempotency_key, sw
 from admin_app.api.change_sets import as_answer, seen
 from admin_app.api.records import acting_of, require, resource_of
 from admin_app.api.values import UTC_ZONE, json_of, texts_from
+from admin_app.choosing import by_filter
 from admin_app.editing import key_of
 from admin_app.errors import BadInput, BadRequest, Conflict, NotFound
 from admin_app.inputs import NOBODY, inputs_of
 from admin_app.models import ChangeSet, Door
 from admin_app.plugin import Action, Chosen, Resource
 from admin_app.queries import change_sets, rules, selections
-from admin_app.queries.periods import Viewer
 from admin_app.queries.readable import Excerpt, FieldChange, Value
 from admin_app.web.context import acting, actor_of, desk_of, zone_of
 
@@ -191,23 +190,11 @@ def _by_ids(resource: Resource, given: Any) -> Chosen[Any]:
 
 
 async def _by_filter(request: Request, resource: Resource, text: str) -> Chosen[Any]:
-    """The rows of a list as it is now, kept on the server; raises BadRequest for a filter that is none.
-
-    A parameter without a value is refused: in a list's address it means nothing, here it would mean every row.
-    """
-    desk, actor = desk_of(request), actor_of(request)
-    pairs = parse_qsl(text, keep_blank_values=True)
-    if text and (not pairs or any(name in PAGING for name, _ in pairs)):
+    """The rows of a list as it is now, kept on the server; raises BadRequest for a filter that is none."""
+    desk = desk_of(request)
+    if any(name in PAGING for name, _ in parse_qsl(text, keep_blank_values=True)):
         raise BadRequest(fields={"filter": f"takes the parameters of a list, without {', '.join(PAGING)}."})
-    if empty := [name for name, value in pairs if not value.strip()]:
-        raise BadRequest(fields={"filter": f"has no value for {empty[0][:60]}."})
-    viewer = Viewer(actor.user_id, zone_of(request), datetime.now(UTC))
-    keys = selections.matching(resource, text, viewer, rules.visible(actor, resource.model))
-    async with desk.database.bookkeeping() as session:
-        kept = await selections.freeze(
-            session, keys, user_id=actor.user_id, resource=resource.name, filter=text, limit=desk.settings.limits.bulk
-        )
-    return Chosen.frozen(resource.model, kept.id, kept.row_count)
+    return await by_filter(desk.database, desk.settings, resource, text, actor_of(request), zone_of(request))
 
 
 async def _by_selection(request: Request, resource: Resource, given: Any) -> Chosen[Any]:
