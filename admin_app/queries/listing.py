@@ -11,11 +11,13 @@ from sqlalchemy import ColumnElement, literal, or_
 from admin_app.errors import BadRequest
 from admin_app.models import SoftDelete, Ticket
 from admin_app.queries import tickets
-from admin_app.queries.filters import Filtered, Word, filtered, kind_of, words_of, yes_or_no
+from admin_app.queries.filters import BIGGEST, Filtered, Word, filtered, kind_of, words_of, yes_or_no
 from admin_app.queries.periods import DAY, Viewer, day_of
+from admin_app.queries.touched import touched
 
 SIZES = (25, 50, 100, 250)
 SIZE = 50
+OUTCOME_LENGTH = 300
 DEEPEST = 10_000
 """Rows that one can page through, and up to which they are counted: nobody reads further, and it would get slow."""
 
@@ -42,7 +44,8 @@ class Listed(Protocol):
 class ListQuery:
     """What a list is asked for; `sort` has a `-` in front where the greatest comes first, `page` counts from 1.
 
-    `visible` is not asked for but demanded: what a row must fulfil for this viewer.
+    `change_set` is one that was about the rows, and `outcome` what became of them in it. `visible` is not asked for but
+    demanded: what a row must fulfil for this viewer. `among` is what rows must fulfil in place of what is asked for.
     """
 
     listed: Listed
@@ -53,7 +56,10 @@ class ListQuery:
     size: int = SIZE
     trash: bool = False
     overdue: bool | None = None
+    change_set: int | None = None
+    outcome: str = ""
     visible: tuple[ColumnElement[bool], ...] = ()
+    among: ColumnElement[bool] | None = None
 
     @classmethod
     def parse(cls, listed: Listed, given: Iterable[tuple[str, str]], viewer: Viewer) -> Self:
@@ -78,13 +84,15 @@ class ListQuery:
     @cached_property
     def narrowed(self) -> bool:
         """Whether anything but the trash is asked for, so that an empty list need not mean that there is nothing."""
-        return bool(self.q or self.filters or self.overdue is not None)
+        return bool(self.q or self.filters or self.overdue is not None or self.change_set)
 
     def pairs(self, **instead: str | None) -> list[tuple[str, str]]:
         """The parameters of this list in one order, with others `instead`; None leaves one out."""
         present: dict[str, str | None] = {"q": self.q or None}
         present |= {item.name: item.text for item in self.filters}
         present["overdue"] = None if self.overdue is None else "yes" if self.overdue else "no"
+        if self.change_set:
+            present |= {"change_set": str(self.change_set), "outcome": self.outcome or None}
         present["trash"] = "yes" if self.trash else None
         present["sort"] = self.sort if self.sort != self.listed.default_sort else None
         present["size"] = str(self.size) if self.size != SIZE else None
@@ -94,12 +102,16 @@ class ListQuery:
     def conditions(self) -> list[ColumnElement[bool]]:
         """What a row must fulfil; live rows only, or the trash only."""
         model = self.listed.model
+        if self.among is not None:
+            return [*self.visible, self.among]
         found = [*self.visible, *(item.condition for item in self.filters)]
         if issubclass(model, SoftDelete):
             found.append(model.deleted_at.is_not(None) if self.trash else model.deleted_at.is_(None))
         if self.overdue is not None:
             overdue = cast(ColumnElement[bool], model.is_overdue)
             found.append(overdue if self.overdue else ~overdue)
+        if self.change_set:
+            found.append(touched(model, self.change_set, self.outcome))
         if self.q:
             found.append(_matches(self.listed, self.q))
         return found
@@ -137,6 +149,7 @@ def parameters(listed: Listed) -> list[str]:
     """The names of all parameters that a list takes."""
     names = ["q"] * bool(listed.search) + list(listed.filters) + ["sort", "page", "size"]
     names += ["trash"] * issubclass(listed.model, SoftDelete) + ["overdue"] * hasattr(listed.model, "is_overdue")
+    names += ["change_set", "outcome"] * ("change_set" not in listed.filters)
     return names + [f"{name}_{end}" for name in _periods(listed) for end in ("from", "to")]
 
 
@@ -170,7 +183,7 @@ def _once(listed: Listed, texts: dict[str, list[str]], problems: dict[str, str])
     """What the parameters that may stand once say, as fields of ListQuery; mistakes are noted in `problems`."""
     found: dict[str, Any] = {"sort": listed.default_sort}
     for name, read in ONCE.items():
-        values = {text.strip() for text in texts.get(name, [])}
+        values = {text.strip() for text in texts.get(name, [])} if name not in listed.filters else set()
         try:
             if len(values) > 1:
                 raise ValueError("can be given once only.")
@@ -178,6 +191,8 @@ def _once(listed: Listed, texts: dict[str, list[str]], problems: dict[str, str])
                 found[name] = read(listed, values.pop())
         except ValueError as error:
             problems[name] = str(error)
+    if "outcome" in found and "change_set" not in found:
+        problems["outcome"] = "needs a change_set, in which this became of the rows."
     if found.get("page", 1) * found.get("size", SIZE) > DEEPEST:
         problems["page"] = f"leads beyond {DEEPEST:,} rows. Please narrow the list down by a search or a filter."
     return found
@@ -212,6 +227,18 @@ def _switch(listed: Listed, text: str) -> bool:
     return yes_or_no(Word(text))
 
 
+def _change_set(listed: Listed, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and 0 < int(text) <= BIGGEST):
+        raise ValueError("takes the number of a change set.")
+    return int(text)
+
+
+def _outcome(listed: Listed, text: str) -> str:
+    if len(text) > OUTCOME_LENGTH:
+        raise ValueError("takes changed, unchanged, skipped, failed, or the reason why rows were skipped or failed.")
+    return text
+
+
 ONCE: dict[str, Callable[[Listed, str], Any]] = {
     "q": _search,
     "sort": _sort,
@@ -219,6 +246,8 @@ ONCE: dict[str, Callable[[Listed, str], Any]] = {
     "size": _size,
     "trash": _switch,
     "overdue": _switch,
+    "change_set": _change_set,
+    "outcome": _outcome,
 }
 """Parameters that may stand once, and how each is read."""
 

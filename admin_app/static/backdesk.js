@@ -40,26 +40,87 @@
     }
   }
 
-  // ---- Choosing rows: checkboxes named "ids" inside one form
+  // ---- Choosing rows: checkboxes named "ids" inside one form, and with "all" whatever matches, but for those un-ticked
+
+  function forgetSelections(of) {
+    try {
+      for (const key of Object.keys(sessionStorage)) if (key.startsWith(`backdesk.selection.${of}?`)) sessionStorage.removeItem(key);
+    } catch {
+      // Storage is refused: nothing was remembered.
+    }
+  }
+
+  /** What is chosen in a list, on all its pages: the ticked ids, or with `all` the ones that were un-ticked. */
+  function remembering(list) {
+    const key = `backdesk.selection.${list}`;
+    const chosen = { all: false, ids: new Set() };
+    return Object.assign(chosen, {
+      has: (id) => chosen.all !== chosen.ids.has(id),
+      put(id, ticked) {
+        if (ticked === chosen.all) chosen.ids.delete(id);
+        else chosen.ids.add(id);
+      },
+      set(everything, ids = []) {
+        chosen.all = everything;
+        chosen.ids = new Set(ids);
+      },
+      recall() {
+        try {
+          const { all: everything, ids } = JSON.parse(sessionStorage.getItem(key)) ?? { all: false, ids: [] };
+          chosen.set(everything, ids);
+        } catch {
+          // Nothing that can be read is remembered: what is chosen lasts until the next page.
+        }
+      },
+      keep() {
+        try {
+          if (!chosen.all && chosen.ids.size === 0) sessionStorage.removeItem(key);
+          else sessionStorage.setItem(key, JSON.stringify({ all: chosen.all, ids: [...chosen.ids] }));
+        } catch {
+          // Storage is refused or full, as above.
+        }
+      },
+    });
+  }
 
   function selection(form) {
     const everything = form.querySelector("[data-select-all]");
+    const matching = form.querySelector("[data-select-matching]");
     const count = form.querySelector("[data-selected-count]");
     const boxes = () => [...form.querySelectorAll('input[name="ids"]')];
+    const ids = () => boxes().map((box) => box.value);
+    const total = Number(form.dataset.total ?? 0);
+    const totalText = form.dataset.totalText ?? "";
+    const chosen = remembering(form.dataset.selection ?? location.pathname);
     let last = null;
 
+    function said() {
+      const size = chosen.ids.size;
+      const elsewhere = size - ids().filter((id) => chosen.ids.has(id)).length;
+      if (!chosen.all) return size === 0 ? "" : `${size.toLocaleString("en")} selected${elsewhere ? `, ${elsewhere.toLocaleString("en")} on other pages` : ""}`;
+      if (totalText.endsWith("+")) return `All ${totalText} selected${size ? `, but for ${size.toLocaleString("en")}` : ""}`;
+      return `${Math.max(total - size, 0).toLocaleString("en")} selected`;
+    }
+
     function show() {
-      const chosen = boxes().filter((box) => box.checked).length;
+      for (const box of boxes()) box.checked = chosen.has(box.value);
+      const ticked = boxes().filter((box) => box.checked).length;
       if (everything) {
-        everything.checked = chosen > 0 && chosen === boxes().length;
-        everything.indeterminate = chosen > 0 && !everything.checked;
+        everything.checked = ticked > 0 && ticked === boxes().length;
+        everything.indeterminate = ticked > 0 && !everything.checked;
       }
-      if (count) count.textContent = chosen === 0 ? "" : `${chosen} selected`;
+      if (matching) {
+        matching.hidden = !chosen.all && !(everything?.checked && total > boxes().length);
+        matching.querySelector("input").checked = chosen.all;
+      }
+      form.classList.toggle("chosen", chosen.all || chosen.ids.size > 0);
+      if (count) count.textContent = said();
     }
 
     form.addEventListener("click", (event) => {
       if (event.target.matches("[data-select-none]")) {
-        for (const box of boxes()) box.checked = false;
+        chosen.set(false);
+        chosen.keep();
         (everything ?? boxes()[0])?.focus();
         show();
       }
@@ -71,11 +132,23 @@
       last = event.target;
     });
     form.addEventListener("change", (event) => {
-      if (event.target === everything) for (const box of boxes()) box.checked = everything.checked;
+      if (event.target.name === "all") chosen.set(event.target.checked, event.target.checked ? [] : ids());
+      else if (event.target === everything && chosen.all) chosen.set(false);
+      else if (event.target === everything) for (const id of ids()) chosen.put(id, everything.checked);
+      else for (const box of boxes()) chosen.put(box.value, box.checked);
+      chosen.keep();
       show();
     });
-    form.addEventListener("reset", () => setTimeout(show));
-    window.addEventListener("pageshow", show); // the back button restores ticks
+    form.addEventListener("formdata", ({ formData }) => {
+      for (const name of ["ids", "all"]) formData.delete(name);
+      if (chosen.all) formData.set("all", "1");
+      formData.set(chosen.all ? "without" : "ids", [...chosen.ids].join(","));
+    });
+    window.addEventListener("pageshow", () => { // the back button restores ticks, and what was chosen may be done by now
+      chosen.recall();
+      show();
+    });
+    chosen.recall();
     show();
   }
 
@@ -170,7 +243,10 @@
     const answers = () => new URLSearchParams([...new FormData(form)].map(([key, value]) => [key, value.name ?? value])).toString();
     const atFirst = answers();
     let sending = false;
-    form.addEventListener("submit", () => { sending = true; });
+    form.addEventListener("submit", (event) => {
+      sending = true;
+      if (form.dataset.forget && event.submitter?.name !== "preview") forgetSelections(form.dataset.forget);
+    });
     window.addEventListener("pageshow", () => { sending = false; });
     window.addEventListener("beforeunload", (event) => {
       if (!sending && form.isConnected && answers() !== atFirst) event.preventDefault();
@@ -295,7 +371,7 @@
   // ---- Everything finds its place
 
   const parts = {
-    "form:has(input[name=ids])": selection,
+    "form:has(input[type=checkbox][name=ids])": selection,
     "select[data-lookup], select[data-enhance]": picker,
     "form[data-guard]": guard,
     "input[data-confirm]": confirmation,
@@ -316,6 +392,11 @@
       }
     }
   }
+
+  // A form that is refused comes back as a page that says why: the part that was asked for is shown all the same.
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.xhr.status === 422) Object.assign(detail, { shouldSwap: true, isError: false });
+  });
 
   enhance(document);
   document.addEventListener("htmx:load", (event) => enhance(event.detail.elt));

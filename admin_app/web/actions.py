@@ -1,23 +1,23 @@
-"""Actions in the browser: GET shows the form with what is chosen, POST performs it and says what happened."""
+"""Actions in the browser: what is chosen is kept, GET shows what would happen to it, POST does it and says what did."""
 
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqladmin.templating import Jinja2Templates
-from sqlalchemy import func, select
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin_app.actions import Order, perform
-from admin_app.errors import BadInput, BadRequest, Conflict, Forbidden, NotFound
+from admin_app.actions import Order, Performed, Preview, perform, preview
+from admin_app.errors import BadInput, BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from admin_app.inputs import Input, inputs_of
-from admin_app.models import ChangeSet
-from admin_app.plugin import Action, Chosen, Resource
-from admin_app.queries import rules
+from admin_app.plugin import Action, Resource
+from admin_app.queries import change_sets
 from admin_app.queries.readable import humanized
-from admin_app.web import forms
+from admin_app.web import forms, selecting
 from admin_app.web.context import (
     Notice,
     acting,
@@ -31,58 +31,153 @@ from admin_app.web.context import (
     text_fields,
     zone_of,
 )
+from admin_app.web.selecting import Choice
 
-OWN_FIELDS = frozenset({"ids", "reason", "back", "confirmed", "key"})
-SAMPLE = 10
+OWN_FIELDS = frozenset({"ids", "selection", "reason", "reference", "back", "confirmed", "key", "preview"})
+TYPED = re.compile(r"[\s.,'’_]")
+"""What may stand between the digits of a number that is typed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The page of an action: what is to be done to which rows, and where one comes from and goes back to."""
+
+    request: Request
+    resource: Resource
+    action: Action
+    choice: Choice
+    templates: Jinja2Templates
+    back: str
+
+    @property
+    def typed(self) -> str:
+        """The number that has to be typed before anything is done; empty where none has to be."""
+        number = self.choice.number
+        return f"{number:,}" if self.action.final or (self.action.danger and number > 1) else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """What was filled in so far, what is wrong with it by field, and what it would do."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    preview: Preview | None = None
+    status: int = 200
 
 
 async def page(request: Request, resource: Resource, templates: Jinja2Templates) -> Response:
-    """GET, and a POST straight from a list, show the form; a POST from the form itself does it."""
+    """GET shows the form; a POST from a list keeps what is chosen and leads to it; one from the form does it."""
     action = _action(request, resource)
-    if request.method in {"GET", "HEAD"}:
-        chosen = _chosen(resource, request.query_params.getlist("ids"))
-        return await _form(request, resource, action, chosen, templates, back=request.query_params.get("back"))
-    form = await form_of(request)
-    chosen = _chosen(resource, [value for value in form.getlist("ids") if isinstance(value, str)])
-    if not form.get("confirmed"):
-        return await _form(request, resource, action, chosen, templates, back=_text(form, "back"))
-    return await _perform(request, resource, action, chosen, form, templates)
+    shown = request.method in {"GET", "HEAD"}
+    given = request.query_params if shown else await form_of(request)
+    if not shown and "confirmed" not in given:
+        return await _keep(request, resource, action, FormData(given), templates)
+    asked = Page(
+        request=request,
+        resource=resource,
+        action=action,
+        choice=await selecting.chosen(request, resource, given),
+        templates=templates,
+        back=inside(_text(given, "back"), path(resource.name, "list")),
+    )
+    if shown:
+        return await _show(asked, await _foreseen(asked))
+    form = FormData(given)
+    return await (_rehearse if form.get("preview") else _perform)(asked, form)
 
 
-async def _perform(
-    request: Request,
-    resource: Resource,
-    action: Action,
-    chosen: Chosen[Any],
-    form: FormData,
-    templates: Jinja2Templates,
+async def _keep(
+    request: Request, resource: Resource, action: Action, form: FormData, templates: Jinja2Templates
 ) -> Response:
-    desk, actor = desk_of(request), actor_of(request)
-    given = _given(form, inputs_of(action.function))
-    back, key = inside(_text(form, "back"), path(resource.name, "list")), _text(form, "key") or None
+    """Freeze what was chosen in a list, and lead on to it; back to the list where that cannot be."""
+    back = selecting.home(resource, form)
     try:
-        order = Order(
-            authority=actor,
-            acting=acting(request, _text(form, "reason")),
-            action=action,
-            chosen=chosen,
-            given=given,
-            zone=zone_of(request),
-        )
-        done = await perform(desk.database, order, desk.settings.limits, idempotency_key=key)
+        kept = await selecting.freeze(request, resource, form)
+    except BadRequest:
+        raise
     except BadInput as error:
-        problems = {**text_fields(form), **given, "_problems": error.fields or {"": error.message}}
-        return await _form(
-            request, resource, action, chosen, templates, back=back, filled=problems, status=error.status
-        )
+        return redirect(request, back, Notice(error.message, "error"))
+    if kept is None:
+        choice = Choice(selecting.by_ids(resource, []))
+        nothing = Page(request=request, resource=resource, action=action, choice=choice, templates=templates, back=back)
+        return await _show(nothing, Filled())
+    return redirect(request, path(resource.name, "do", action.permission, selection=kept, back=back))
+
+
+async def _foreseen(page: Page) -> Filled:
+    """What an opened form holds: where nothing has to be filled in, also what would happen."""
+    if inputs_of(page.action.function) or page.action.reason == "required" or not page.choice.number:
+        return Filled()
+    return await _tried(page, FormData())
+
+
+async def _tried(page: Page, form: FormData) -> Filled:
+    """A form with what it would do, or with what is wrong with it."""
+    desk, values = desk_of(page.request), _values(page, form)
+    try:
+        return Filled(values=values, preview=await preview(desk.database, _order(page, form), desk.settings.limits))
+    except (BadInput, Forbidden, Conflict, Unavailable) as error:
+        fields = error.fields if isinstance(error, BadInput) else {}
+        return Filled(values=values, problems=fields or {"": error.message}, status=error.status)
+
+
+async def _rehearse(page: Page, form: FormData) -> Response:
+    return await _show(page, await _tried(page, form))
+
+
+async def _perform(page: Page, form: FormData) -> Response:
+    request, desk = page.request, desk_of(page.request)
+    key = _text(form, "key") or None
+    try:
+        _check_number(page, form)
+        done = await perform(desk.database, _order(page, form), desk.settings.limits, idempotency_key=key)
+    except BadInput as error:
+        problems = error.fields or {"": error.message}
+        return await _show(page, Filled(values=_values(page, form), problems=problems, status=error.status))
     except Conflict:
-        if key is None or (earlier := await _done_before(request, key)) is None:
+        async with desk.database.read() as session:
+            earlier = await change_sets.with_key(session, actor_of(request).user_id, key) if key else None
+        if earlier is None:
             raise
-        notice = Notice("This was sent twice and has been done once.", "info", path("change_set", "details", earlier))
-        return redirect(request, back, notice)
-    level = "success" if done.outcome and done.outcome.changed else "info"
-    href = path("change_set", "details", done.change_set_id) if actor.may("change_set.view") else None
-    return redirect(request, back, Notice(done.sentence, level, href, "See the change set" if href else None))
+        notice = Notice("This was sent twice and has been done once.", "info", *_link(page, earlier.id))
+        return redirect(request, page.back, notice)
+    return _done(page, done)
+
+
+def _done(page: Page, done: Performed) -> Response:
+    """Back to where one came from, saying what happened; or to the change set, where it is still happening."""
+    href, words = _link(page, done.change_set_id)
+    if done.outcome is None:
+        return redirect(page.request, href or page.back, Notice(done.sentence, "info"))
+    changed = done.outcome.changed and not page.action.final
+    undo = path("change_set", done.change_set_id, "undo") if changed else None
+    level = "success" if done.outcome.changed else "info"
+    return redirect(page.request, page.back, Notice(done.sentence, level, href, words, undo))
+
+
+def _link(page: Page, change_set_id: int) -> tuple[str | None, str | None]:
+    """The address of a change set, and what its link is called; nothing for those who may not see it."""
+    if not actor_of(page.request).may("change_set.view"):
+        return None, None
+    return path("change_set", "details", change_set_id), "See the change set"
+
+
+def _order(page: Page, form: FormData) -> Order:
+    return Order(
+        authority=actor_of(page.request),
+        acting=acting(page.request, _text(form, "reason"), reference=_text(form, "reference")),
+        action=page.action,
+        chosen=page.choice.chosen,
+        given=_given(form, inputs_of(page.action.function)),
+        zone=zone_of(page.request),
+    )
+
+
+def _check_number(page: Page, form: FormData) -> None:
+    """Raise BadInput where a number has to be typed, and it was not."""
+    if page.typed and TYPED.sub("", _text(form, "confirmed") or "") != str(page.choice.number):
+        raise BadInput(fields={"confirmed": f"Type {page.typed} to go on. Nothing has been changed yet."})
 
 
 def _given(form: FormData, inputs: Sequence[Input]) -> dict[str, Any]:
@@ -92,52 +187,40 @@ def _given(form: FormData, inputs: Sequence[Input]) -> dict[str, Any]:
     return unasked | forms.filled(form, inputs).texts
 
 
-async def _done_before(request: Request, key: str) -> int | None:
-    """The change set that was made with this form before, when a form is sent twice."""
-    found = select(ChangeSet.id).where(ChangeSet.user_id == actor_of(request).user_id, ChangeSet.idempotency_key == key)
+def _values(page: Page, form: FormData) -> dict[str, Any]:
+    """What the form shows again; raises BadInput as `forms.filled` does."""
+    return {**text_fields(form), **_given(form, inputs_of(page.action.function))}
+
+
+async def _show(page: Page, filled: Filled) -> Response:
+    request, resource, action = page.request, page.resource, page.action
+    inputs, values, problems = inputs_of(action.function), filled.values, filled.problems
     async with desk_of(request).database.read() as session:
-        return await session.scalar(found)
-
-
-async def _form(
-    request: Request,
-    resource: Resource,
-    action: Action,
-    chosen: Chosen[Any],
-    templates: Jinja2Templates,
-    *,
-    back: str | None,
-    filled: dict[str, Any] | None = None,
-    status: int = 200,
-) -> Response:
-    desk, filled = desk_of(request), filled or {}
-    async with desk.database.read() as session:
-        key = resource.model.id  # type: ignore[attr-defined]
-        rows = (
-            await session.scalars(select(resource.model).where(chosen.where(key)).order_by(key).limit(SAMPLE))
-        ).all()
-        found = await session.scalar(select(func.count()).select_from(resource.model).where(chosen.where(key)))
-        picked = await picked_labels(session, inputs_of(action.function), filled)
-    inputs, problems = inputs_of(action.function), filled.get("_problems", {})
-    tied = {"reason", *(item.name for item in inputs)}
+        facts = await selecting.told(request, session, resource, page.choice)
+        picked = await picked_labels(session, inputs, dict(values))
+    tied = {"reason", "reference", "confirmed", *(item.name for item in inputs)}
+    labels = {item.name: item.label for item in inputs}
     context = {
         "title": action.label,
         "action": action,
         "resource": resource,
         "inputs": inputs,
-        "chosen": chosen,
-        "found": found,
-        "sample": rows,
-        "values": filled,
+        "choice": page.choice,
+        "values": values,
         "picked": picked,
         "problems": problems,
         "loose_problems": [f"{humanized(name)} {text}".strip() for name, text in problems.items() if name not in tied],
-        "back": inside(back, path(resource.name, "list")),
-        "key": filled.get("key") or secrets.token_urlsafe(16),
+        "said_problems": [f"{labels.get(name) or humanized(name)}: {text}" for name, text in problems.items() if name]
+        or list(problems.values()),
+        "preview": filled.preview,
+        "typed": page.typed,
+        "back": page.back,
+        "key": values.get("key") or secrets.token_urlsafe(16),
         "url": path(resource.name, "do", action.permission),
         "lookup": path(resource.name, "lookup", action.permission),
+        **facts,
     }
-    return await render(request, templates, "backdesk/action.html", context, status=status)
+    return await render(request, page.templates, "backdesk/action.html", context, status=filled.status)
 
 
 async def picked_labels(session: Any, inputs: Sequence[Input], values: dict[str, Any]) -> dict[str, Any]:
@@ -157,22 +240,9 @@ def _action(request: Request, resource: Resource) -> Action:
     actor = actor_of(request)
     if not (actor.may(action.permission) and actor.may(f"{resource.name}.view")):
         raise Forbidden(f"You may not do “{action.label}”. It needs the permission {action.permission}.")
-    if rules.visible(actor, resource.model):
-        raise Forbidden(f"You may not do “{action.label}”, because some of these records are hidden from you.")
     return action
 
 
-def _chosen(resource: Resource, texts: list[str]) -> Chosen[Any]:
-    """The chosen rows from `ids=1&ids=2` or `ids=1,2`; raises BadRequest for anything that is no id."""
-    parts = [part for text in texts for part in text.split(",") if part.strip()]
-    if wrong := [part for part in parts if not part.strip().isdecimal() or len(part) > 19]:
-        raise BadRequest(f"“{wrong[0][:40]}” is no id; ids are whole numbers.")
-    try:
-        return Chosen.of(resource.model, (int(part) for part in parts))
-    except BadInput as error:
-        raise BadRequest(error.message) from error
-
-
-def _text(form: FormData, name: str) -> str | None:
+def _text(form: Any, name: str) -> str | None:
     value = form.get(name)
     return value if isinstance(value, str) else None

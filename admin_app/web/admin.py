@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from admin_app.errors import BackdeskError, Forbidden
 from admin_app.queries.readable import humanized
-from admin_app.web import auth, lists, pages, records
+from admin_app.web import auth, exporting, pages, records
 from admin_app.web.context import BASE, Desk, exact, inside, path, render, when
 from admin_app.web.errors import ErrorPages
 from admin_app.web.views import Authorization, RecordView, view_of
@@ -106,7 +106,7 @@ class Backoffice(Admin):
 
     @login_required
     async def export(self, request: Request) -> Response:
-        return await lists.export(request, self._require(request, "export").resource)
+        return await exporting.export(request, self._require(request, "export").resource)
 
     @login_required
     async def page(self, request: Request) -> Response:

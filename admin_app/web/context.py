@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from typing import Any
@@ -71,12 +71,13 @@ class Desk:
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence shown once on the next page, with a link to more."""
+    """A sentence shown once on the next page, with a link to more, and one to where it can be undone."""
 
     text: str
     level: str = "success"
     href: str | None = None
     link_text: str | None = None
+    undo_href: str | None = None
 
 
 def desk_of(request: Request) -> Desk:
@@ -239,8 +240,7 @@ def redirect(request: Request, to: str, notice: Notice | None = None) -> Respons
     response = RedirectResponse(to, status_code=303)
     if notice:
         desk = desk_of(request)
-        value = {"text": notice.text, "level": notice.level, "href": notice.href, "link_text": notice.link_text}
-        response.set_cookie(NOTICE_COOKIE, desk.notice_signer.dumps(value), **desk.cookie(max_age=300))
+        response.set_cookie(NOTICE_COOKIE, desk.notice_signer.dumps(asdict(notice)), **desk.cookie(max_age=300))
     return response
 
 

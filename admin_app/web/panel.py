@@ -1,9 +1,12 @@
 """The filters of a list as a person sees them: controls to choose with, and chips for what is in force."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
 
 from admin_app.inputs import label_of
 from admin_app.models import User
@@ -12,7 +15,8 @@ from admin_app.queries.filters import ME, NONE, Filtered, Kind, Word, choices_of
 from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import DAY, day_of
 from admin_app.queries.readable import humanized
-from admin_app.web.context import path
+from admin_app.web.context import actor_of, desk_of, path, record_path
+from admin_app.web.lookups import may_know
 
 Named = dict[type[Any], list[Any]]
 PERIODS = ("today", "last-7-days", "last-30-days", "this-month", "last-month")
@@ -46,6 +50,38 @@ class Chip:
     label: str
     value: str
     without: str
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What the viewer is shown of other records: how each is called, and its page where they may open it."""
+
+    request: Request
+
+    def name_of(self, record: Any) -> str:
+        """How a record is called, or only its number where the viewer may not know more."""
+        return str(record.label) if may_know(self.request, type(record)) else f"No. {record.id}"
+
+    def href_of(self, record: Any) -> str:
+        """The page of a record; empty where there is none for the viewer."""
+        shown = desk_of(self.request).registry.resource_of(type(record))
+        may = shown is not None and actor_of(self.request).may(f"{shown.name}.view")
+        return record_path(shown, record) if shown is not None and may else ""
+
+
+def encoded(pairs: Sequence[tuple[str, str]]) -> str:
+    """Parameters as they stand behind the ? of an address."""
+    return urlencode(pairs, safe=",:", quote_via=quote)
+
+
+def with_query(base: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """An address with parameters."""
+    return f"{base}?{encoded(pairs)}" if pairs else base
+
+
+def addresses(base: str, query: ListQuery) -> Callable[..., str]:
+    """Makes the addresses of a list: as it is asked for, with other parameters instead."""
+    return lambda **instead: with_query(base, query.pairs(**instead))
 
 
 def controls(
@@ -117,6 +153,10 @@ def chips(
         made.append(Chip(label_of(resource.model, item.name), value, address(**{item.name: None})))
     if query.overdue is not None:
         made.append(Chip("Overdue", "Yes" if query.overdue else "No", address(overdue=None)))
+    if query.change_set:
+        made.append(Chip("Change set", str(query.change_set), address(change_set=None, outcome=None)))
+    if query.outcome:
+        made.append(Chip("Outcome", humanized(query.outcome), address(outcome=None)))
     return made
 
 

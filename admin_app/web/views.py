@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin_app.plugin import Resource
-from admin_app.web import actions, attachments, lists, lookups, records
+from admin_app.web import actions, attachments, exporting, lists, lookups, records
 from admin_app.web.context import actor_or_none, desk_of
 
 DEEDS = {
@@ -57,6 +57,11 @@ class RecordView(ModelView):
     async def do(self, request: Request) -> Response:
         """An action's form, and its performance."""
         return await actions.page(request, self.resource, self.templates)
+
+    @expose("/selected/{export_type}", methods=["POST"])
+    async def selected(self, request: Request) -> Response:
+        """What was ticked in a list, as a file."""
+        return await exporting.select(request, self.resource)
 
     @expose("/lookup/{field}", methods=["GET"])
     async def lookup(self, request: Request) -> Response:

@@ -28,11 +28,13 @@ async def test_the_form_names_what_is_chosen_and_changes_nothing(client: Browser
     assert await change_sets(client, "assign.assign") == []
 
 
-async def test_a_post_from_the_list_shows_the_form_with_every_ticked_row(client: Browser, make: Make) -> None:
+async def test_a_post_from_the_list_leads_to_the_form_with_every_ticked_row(client: Browser, make: Make) -> None:
     tickets = [await make.ticket() for _ in range(3)]
     answer = await client.submit(ASSIGN, {"ids": [ticket.id for ticket in tickets]})
-    assert answer.status_code == 200
-    assert "3 tickets selected" in answer.text
+    assert answer.status_code == 303
+    assert "ids" not in answer.headers["location"]
+    page = await client.get(answer.headers["location"])
+    assert "3 tickets selected" in page.text
     assert await change_sets(client, "assign.assign") == []
 
 

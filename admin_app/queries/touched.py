@@ -1,0 +1,54 @@
+"""The rows that a change set touched, as a condition for a list of them."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, case, cast, inspect, select, union
+from sqlalchemy.orm import Mapper
+
+from admin_app.models import AuditLog, ChangeSet, RowOutcome
+from admin_app.queries.changes import CHANGED, UNCHANGED
+
+SKIPPED, FAILED = "skipped", "failed"
+OUTCOMES = (CHANGED, UNCHANGED, SKIPPED, FAILED)
+"""What may have become of a row, apart from why it was skipped or failed."""
+
+
+def touched(model: type[Any], change_set_id: int, outcome: str = "") -> ColumnElement[bool]:
+    """The condition that a change set was about a row, and that this became of it; any outcome where none is named.
+
+    Besides OUTCOMES an outcome may be the reason why rows were skipped or failed. Records that were edited one by one
+    are found as well: their outcome is "changed".
+    """
+    table = inspect(model).local_table.name
+    noted = (
+        select(RowOutcome.record_id)
+        .join(ChangeSet, ChangeSet.id == RowOutcome.change_set_id)
+        .where(RowOutcome.change_set_id == change_set_id, ChangeSet.parameters["resource"].astext == table)
+    )
+    if outcome:
+        noted = noted.where(*_became(outcome))
+    if outcome not in {"", CHANGED} or len(_mapper(model).primary_key) > 1:
+        return _key(model).in_(noted)
+    entry = case((AuditLog.table_name == table, cast(AuditLog.record_id, BigInteger)))
+    audited = select(entry).where(AuditLog.change_set_id == change_set_id, AuditLog.table_name == table)
+    return _key(model).in_(union(noted, audited))
+
+
+def _became(outcome: str) -> list[ColumnElement[bool]]:
+    match outcome:
+        case "skipped":
+            return [RowOutcome.outcome.not_in((CHANGED, UNCHANGED)), ~RowOutcome.failed]
+        case "failed":
+            return [RowOutcome.failed.is_(True)]
+        case _:
+            return [RowOutcome.outcome == outcome]
+
+
+def _mapper(model: type[Any]) -> Mapper[Any]:
+    found: Mapper[Any] = inspect(model)
+    return found
+
+
+def _key(model: type[Any]) -> ColumnElement[int]:
+    key: ColumnElement[int] = model.id
+    return key
