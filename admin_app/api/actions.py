@@ -8,13 +8,13 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin_app import jobs
-from admin_app.actions import UNDO, Order, Preview, perform, preview, undo_order
+from admin_app import jobs, telling
+from admin_app.actions import UNDO, Order, perform, preview, undo_order
 from admin_app.api.answers import answer
 from admin_app.api.bodies import Body, body_of, check_query, idempotency_key, switched
 from admin_app.api.change_sets import as_answer, seen
 from admin_app.api.records import acting_of, require, resource_of
-from admin_app.api.values import UTC_ZONE, json_of, texts_from
+from admin_app.api.values import UTC_ZONE, texts_from
 from admin_app.choosing import by_filter
 from admin_app.editing import key_of
 from admin_app.errors import BadInput, BadRequest, Conflict, NotFound
@@ -22,7 +22,6 @@ from admin_app.inputs import NOBODY, inputs_of
 from admin_app.models import ChangeSet, Door
 from admin_app.plugin import Action, Chosen, Resource
 from admin_app.queries import change_sets, rules, selections
-from admin_app.queries.readable import Excerpt, FieldChange, Value
 from admin_app.web.context import acting, actor_of, desk_of, zone_of
 
 CHOICES = ("ids", "filter", "selection")
@@ -75,7 +74,7 @@ async def _ordered(request: Request, action: Action, order: Callable[[], Awaitab
     if switched(request, "preview"):
         wanted = await order()
         told = await preview(desk.database, wanted, desk.settings.limits)
-        return answer({"selection": wanted.chosen.selection_id, **_told(told)})
+        return answer({"selection": wanted.chosen.selection_id, **telling.of_preview(told)})
     if earlier := await _before(request, action, key):
         return await as_answer(request, earlier.id)
     try:
@@ -205,45 +204,3 @@ async def _by_selection(request: Request, resource: Resource, given: Any) -> Cho
     if kept.resource != resource.name:
         raise BadRequest(fields={"selection": f"holds rows of {kept.resource}, not of {resource.name}."})
     return Chosen.frozen(resource.model, kept.id, kept.row_count)
-
-
-# What an order would do
-
-
-def _told(told: Preview) -> dict[str, Any]:
-    outcome = told.outcome
-    return {
-        "requested": told.requested,
-        "tried": told.tried,
-        "exact": told.exact,
-        "outcome": {
-            "changed": outcome.changed,
-            "unchanged": outcome.unchanged,
-            "skipped": dict(outcome.skipped),
-            "failed": outcome.failed,
-        },
-        "effects": [
-            {
-                "kind": effect.kind,
-                "verb": effect.verb,
-                "various": effect.various,
-                "number": effect.number,
-                "change": _change(effect.change) if effect.change else None,
-            }
-            for effect in told.effects
-        ],
-        "samples": [
-            {"kind": one.kind, "record": one.record, "verb": one.verb, "changes": [*map(_change, one.changes)]}
-            for one in told.samples
-        ],
-        "left": [{"record": one.record, "changes": [*map(_change, one.fields)]} for one in told.left],
-        "warnings": list(told.warnings),
-    }
-
-
-def _change(change: FieldChange) -> dict[str, Any]:
-    return {"field": change.label, "from": _value(change.old), "to": _value(change.new)}
-
-
-def _value(value: Value) -> Any:
-    return value.text if isinstance(value, Excerpt) else json_of(value, lambda record: None)

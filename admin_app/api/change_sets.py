@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin_app import telling
 from admin_app.api.answers import answer
 from admin_app.api.bodies import check_query
 from admin_app.api.records import BASE, as_json
@@ -34,7 +35,7 @@ async def as_answer(request: Request, key: int, *, status: int | None = None, se
     found = await seen(request, key, shown_alone(desk_of(request).registry.resources["change_set"]))
     names = dict.fromkeys((*shown_alone(desk_of(request).registry.resources["change_set"]), *MORE))
     value: dict[str, Any] = as_json(request, found, list(names))
-    value["done"] = found.changed + found.unchanged + found.failed + sum(found.skipped.values())
+    value["done"] = telling.outcome_of(found).total
     if sentence is not None:
         value["sentence"] = sentence
     working = found.state in UNFINISHED

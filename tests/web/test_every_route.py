@@ -80,11 +80,11 @@ FILLED_IN = {
 }
 
 
-def addresses(route: str) -> st.SearchStrategy[str]:
+def addresses(route: str, known: dict[str, list[str]] = FILLED_IN) -> st.SearchStrategy[str]:
     """Addresses of a route: its parameters filled in with what exists, or with anything."""
     parts = re.split(r"\{(\w+)(?::path)?\}", route)
     texts = [
-        st.one_of(st.sampled_from(FILLED_IN.get(part, [HERE])), st.sampled_from(HARD), st.text(max_size=8))
+        st.one_of(st.sampled_from(known.get(part, [HERE])), st.sampled_from(HARD), st.text(max_size=8))
         if number % 2
         else st.just(part)
         for number, part in enumerate(parts)
