@@ -264,7 +264,8 @@ def _check_version(editor: Editor, resource: Resource, record: Any, sent: Filled
         return
     inputs = inputs_for(resource, editor.actor, record)
     found = differences(inputs, sent, texts_of(record, inputs, editor.zone))
-    if overtaken(found) or (sent.unseen and any(not same(one.theirs, one.mine) for one in found)):
+    differs = any(not same(one.theirs, one.mine) for one in found)
+    if overtaken(found) or (sent.unseen and differs and isinstance(record, Versioned)):
         raise ChangedMeanwhile
 
 

@@ -13,7 +13,7 @@ from admin_app.actions import UNDO, Order, perform, preview, undo_order
 from admin_app.api.answers import answer
 from admin_app.api.bodies import Body, body_of, check_query, idempotency_key, switched
 from admin_app.api.change_sets import as_answer, seen
-from admin_app.api.records import acting_of, require, resource_of
+from admin_app.api.records import acting_of, knows, require, resource_of
 from admin_app.api.values import UTC_ZONE, texts_from
 from admin_app.choosing import by_filter
 from admin_app.editing import key_of
@@ -36,14 +36,16 @@ async def do(request: Request) -> Response:
     action = _action(request, resource)
     check_query(request, ("preview",))
     body = await body_of(request)
-    body.only(*CHOICES, "inputs", "reason", "reference")
+    body.only(*CHOICES, "expect", "inputs", "reason", "reference")
     inputs = body.values.get("inputs", {})
     if not isinstance(inputs, dict):
         raise BadRequest(fields={"inputs": "takes an object with the action's inputs."})
-    given = texts_from(inputs_of(action.function), inputs, NOBODY)
+    given = texts_from(inputs_of(action.function), inputs, knows(request), null=NOBODY)
 
     async def order() -> Order:
         chosen = await _chosen(request, resource, body)
+        if not switched(request, "preview"):
+            _check_number(action, chosen, body)
         return Order(
             authority=actor_of(request),
             acting=acting_of(request, body),
@@ -54,6 +56,22 @@ async def do(request: Request) -> Response:
         )
 
     return await _ordered(request, action, order)
+
+
+def _check_number(action: Action, chosen: Chosen[Any], body: Body) -> None:
+    """Raise BadInput unless the number of rows is the one that the sender expects.
+
+    It has to be said before what is dangerous or final, but for rows that are named one by one.
+    """
+    expected, number = body.values.get("expect"), chosen.requested
+    if expected is None and (chosen.ids or not (action.danger or action.final)):
+        return
+    if isinstance(expected, bool) or not isinstance(expected, int | None):
+        raise BadRequest(fields={"expect": "takes the number of rows that will be touched."})
+    if expected is None:
+        raise BadInput(fields={"expect": f"Say how many rows you expect: {number:,} would be touched. {action.final}"})
+    if expected != number:
+        raise BadInput(fields={"expect": f"is not their number: {number:,} would be touched. Nothing was changed."})
 
 
 def _action(request: Request, resource: Resource) -> Action:

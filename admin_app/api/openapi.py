@@ -208,7 +208,8 @@ def _action(resource: Resource, action: Action) -> Schema:
         "selection": {**ID, "description": "The rows that a preview was about."},
     }
     needed = (["inputs"] if given["required"] else []) + (["reason"] if action.reason == "required" else [])
-    body = _sent({**ways, "inputs": given, "reason": REASON, "reference": REFERENCE}, needed)
+    number = {"type": "integer", "description": "How many rows that is; nothing is done to another number of rows."}
+    body = _sent({**ways, "expect": number, "inputs": given, "reason": REASON, "reference": REFERENCE}, needed)
     body["oneOf"] = [{"required": [way]} for way in ways]
     name = f"{action.permission.replace('.', '_')}_{resource.name}"
     return _operation(name, action.label, DONE, body, [PREVIEWED, KEY], " ".join((action.help, action.final)).strip())

@@ -1,6 +1,6 @@
 """Records for scripts: lists with the filters of the pages, one record, making one, and changing one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -54,10 +54,14 @@ def require(request: Request, permission: str) -> None:
         raise Forbidden(f"You may not do this. It needs the permission {permission}.")
 
 
+def knows(request: Request) -> Callable[[type[Any]], bool]:
+    """Whether the sender may know how a model's records are called."""
+    return lambda model: desk_of(request).registry.may_know(actor_of(request), model)
+
+
 def name_of(request: Request, record: Any) -> str | None:
     """How a related record is called, where the sender may know."""
-    known = desk_of(request).registry.may_know(actor_of(request), type(record))
-    return str(record.label) if known else None
+    return str(record.label) if knows(request)(type(record)) else None
 
 
 def as_json(request: Request, record: Any, names: Sequence[str], value: Any = None) -> dict[str, Any]:
@@ -142,7 +146,7 @@ async def create(request: Request) -> Response:
     editor = editor_of(request, body)
     inputs = inputs_for(resource, editor.actor)
     given = {name: value for name, value in body.values.items() if name not in OWN[1:]}
-    texts = texts_from(inputs, given)
+    texts = texts_from(inputs, given, knows(request))
     try:
         saved = await insert(editor, resource, Filled(texts, {}, reason=body.reason or "", key=key or ""))
     except Conflict:
@@ -163,7 +167,8 @@ async def change(request: Request) -> Response:
     async with editor.database.read() as session:
         record = await seen(session, editor.actor, resource.model, key, resource.form)
     inputs = inputs_for(resource, editor.actor, record)
-    texts = texts_from(inputs, {name: value for name, value in body.values.items() if name not in OWN})
+    given = {name: value for name, value in body.values.items() if name not in OWN}
+    texts = texts_from(inputs, given, knows(request))
     version = _version(request, body) if isinstance(record, Versioned) else ""
     sent = Filled(texts, {}, version, body.reason or "", unseen=True)
     try:

@@ -3,13 +3,15 @@
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import inspect
 
 from admin_app.errors import BadRequest
-from admin_app.inputs import Input
+from admin_app.inputs import NOBODY, Input
 from admin_app.models import Base, Versioned
 from admin_app.plugin import Resource
 from admin_app.queries.rows import secret_columns
@@ -59,8 +61,8 @@ def json_of(value: Any, name_of: Name) -> Any:
             return [json_of(item, name_of) for item in value]
         case Mapping():
             return {str(key): json_of(item, name_of) for key, item in value.items()}
-        case float():
-            return value if value == value and abs(value) != float("inf") else None
+        case float() | Decimal():
+            return float(value) if isfinite(value) else None
         case _:
             return str(value)
 
@@ -68,9 +70,12 @@ def json_of(value: Any, name_of: Name) -> Any:
 # What a script sends
 
 
-def texts_from(inputs: Sequence[Input], given: Mapping[str, Any], null: str = "") -> dict[str, Any]:
+def texts_from(
+    inputs: Sequence[Input], given: Mapping[str, Any], knows: Callable[[type[Any]], bool], *, null: str = ""
+) -> dict[str, Any]:
     """What JSON says of these inputs, as texts; `null` is how nothing is written where a default would come otherwise.
 
+    Where the sender `knows` how a model's records are called, they are found by texts as well, else by ids only.
     Raises BadRequest naming each that is unknown or of a wrong type.
     """
     known = {item.name: item for item in inputs}
@@ -82,6 +87,7 @@ def texts_from(inputs: Sequence[Input], given: Mapping[str, Any], null: str = ""
             continue
         try:
             found[name] = _text(known[name], value, null)
+            _check_known(known[name], found[name], knows)
         except ValueError as error:
             problems[name] = str(error)
     if problems:
@@ -106,6 +112,14 @@ def _text(item: Input, value: Any, null: str) -> Any:
         case "choice" | "date" | "instant" if isinstance(value, str):
             return value
     raise ValueError(f"takes {TAKES[item.kind]}.")
+
+
+def _check_known(item: Input, text: Any, knows: Callable[[type[Any]], bool]) -> None:
+    """Raise ValueError for a record that is looked up by a text by somebody who may not know what it finds."""
+    texts = text if isinstance(text, list) else [text]
+    named = [one for one in texts if one not in {"", NOBODY} and not (one.isascii() and one.isdecimal())]
+    if named and item.kind in {"record", "records"} and not knows(item.type):
+        raise ValueError("takes ids only, because you may not look these records up.")
 
 
 TAKES = {

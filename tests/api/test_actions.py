@@ -166,6 +166,20 @@ async def test_a_reason_is_demanded_where_the_action_demands_one(api: Script, ma
     assert (await api.post(url, json={"ids": [ticket.id], "reason": "Spam."})).json()["changed"] == 1
 
 
+async def test_what_is_dangerous_is_done_only_to_the_number_of_rows_that_one_expects(api: Script, make: Make) -> None:
+    tickets = [await make.ticket(priority="urgent") for _ in range(3)]
+    url, body = "/api/ticket/actions/trash.put", {"filter": "priority=urgent", "reason": "Spam."}
+    assert "3 would be touched" in error(await api.post(url, json=body), 422)["fields"]["expect"]
+    assert (await api.post(f"{url}?preview", json=body)).json()["requested"] == 3
+    unusable: list[Any] = ["3", True, 3.0]
+    for wrong in unusable:
+        assert error(await api.post(url, json={**body, "expect": wrong}), 400)["fields"].keys() == {"expect"}
+    assert "3 would be touched" in error(await api.post(url, json={**body, "expect": 2}), 422)["fields"]["expect"]
+    assert (await api.post(url, json={**body, "expect": 3})).json()["changed"] == 3
+    named = {"ids": [ticket.id for ticket in tickets], "expect": 2}
+    error(await api.post("/api/ticket/actions/trash.restore", json=named), 422)
+
+
 @pytest.mark.parametrize("url", ["/api/ticket/actions/nothing.at_all", "/api/tag/actions/assign.assign"])
 async def test_an_action_that_is_not_there_is_not_found(api: Script, url: str) -> None:
     error(await api.post(url, json={"ids": [1]}), 404)

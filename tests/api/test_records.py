@@ -370,3 +370,12 @@ async def test_a_note_is_written_and_answers_need_their_permission(api: Script, 
     unseen = await api.post("/api/comment", json={"ticket": ticket.id, "content": "Hi"})
     assert unseen.status_code == 201
     assert unseen.json().keys() == {"id", "change_set"}
+
+
+async def test_records_that_one_may_not_know_are_found_by_id_only(api: Script, make: Make) -> None:
+    ticket = await make.ticket(title="Not for everybody")
+    await api.act_as(await make.agent(await role(make, "comment.create")))
+    for text in (ticket.ticket_number, "Not for", "SUP-"):
+        refused = error(await api.post("/api/comment", json={"ticket": text, "content": "Hi"}), 400)
+        assert refused["fields"] == {"ticket": "takes ids only, because you may not look these records up."}
+    assert (await api.post("/api/comment", json={"ticket": ticket.id, "content": "Hi"})).status_code == 201
