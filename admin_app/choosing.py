@@ -39,8 +39,6 @@ def understood(resource: Resource, text: str, viewer: Viewer) -> ListQuery:
     asked = ListQuery.parse(resource, pairs, viewer)
     if not asked.narrowed and not asked.trash:
         raise BadRequest("This filter leaves nothing out. Say which rows are meant, such as status=open.")
-    if viewer.user_id == NOBODY and any(NOBODY in item.ids for item in asked.filters):
-        raise BadRequest("“me” is nobody here: say with --as who acts.")
     return asked
 
 
@@ -72,8 +70,9 @@ async def by_filter(
     """
     visible, viewer = visible_to(authority, resource), viewer_of(authority, zone)
     left_out = Chosen.of(resource.model, without).ids
-    if text is not None:
-        understood(resource, text, viewer)
+    asked = understood(resource, text, viewer) if text is not None else None
+    if asked is not None and viewer.user_id == NOBODY and any(NOBODY in item.ids for item in asked.filters):
+        raise BadRequest("“me” is nobody here: say with --as who acts.")
     keys = selections.matching(resource, (text or "").strip().removeprefix("?"), viewer, visible, left_out)
     async with database.bookkeeping() as session:
         kept = await selections.freeze(

@@ -20,6 +20,7 @@ COMMANDS = {
     "jobs": ("admin_app.cli_jobs:jobs", "Long work: list it, look at it, cancel it, try again what failed."),
     "outbox": ("admin_app.cli_outbox:outbox", "Messages to the staff: those that wait; send them."),
     "plugin": ("admin_app.cli_plugins:plugin", "The plugins: which are loaded, which are available."),
+    "recipe": ("admin_app.cli_recipes:recipe", "An action and a filter under a name, run again on what matches then."),
     "serve": ("admin_app.cli_serve:serve", "Serve the desk."),
     "undo": ("admin_app.cli_undo:undo", "Take back a change set, or everything that was done under a reference."),
     "user": ("admin_app.cli_user:user", "People: create, new password, deactivate, tokens for scripts."),

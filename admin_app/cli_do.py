@@ -31,10 +31,10 @@ def do(action: str, rest: tuple[str, ...]) -> None:
         return
     found = registry.action(action)
     given = vars(_parser(found, inputs_of(found.function), registry).parse_args(rest))
-    raise click.exceptions.Exit(finished(found, _do(settings, registry, found, given)))
+    raise click.exceptions.Exit(finished(found.permission, _do(settings, registry, found, given)))
 
 
-def finished(action: Action, doing: Coroutine[Any, Any, int]) -> int:
+def finished(name: str, doing: Coroutine[Any, Any, int]) -> int:
     """Run something to its end; where a plugin fails in it, say which and where, in place of a traceback."""
     try:
         return asyncio.run(doing)
@@ -43,7 +43,7 @@ def finished(action: Action, doing: Coroutine[Any, Any, int]) -> int:
     except Exception as error:  # a plugin may fail in any way
         place = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"
-        raise BackdeskError(f"{action.permission} failed, and nothing was changed: {what}.") from error
+        raise BackdeskError(f"{name} failed, and nothing was changed: {what}.") from error
 
 
 def _parser(action: Action, inputs: Sequence[Input], registry: Registry) -> argparse.ArgumentParser:

@@ -86,7 +86,7 @@ class Registry:
             for resource in self.resources.values()
             for deed in ("view", "create", "edit", "export")
         ]
-        declared += [Declared(name, label, leads(name)) for name, label in CORE_PERMISSIONS.items()]
+        declared += [Declared(name, label, FROM_THE_START.get(name, ())) for name, label in CORE_PERMISSIONS.items()]
         declared += [Declared(action.permission, action.label, action.roles) for action in self.actions.values()]
         return declared + [Declared(page.permission, page.label, page.roles) for page in self.pages.values()]
 
@@ -99,13 +99,17 @@ CORE_PERMISSIONS = {
     "import.run": "Import files",
     "change_set.undo": "Undo what others did",
     "change_set.cancel": "Cancel work that others ordered",
+    "recipe.view": "See recipes",
+    "recipe.save": "Save and change recipes",
+    "recipe.delete": "Delete recipes",
 }
 """What the core itself lets people do, beyond records."""
 
-OF_LEADS = frozenset({"change_set.undo", "change_set.cancel"})
-"""Those of them that leads have from the start; the others were granted by the first migration."""
-
-
-def leads(name: str) -> tuple[str, ...]:
-    """The roles that have one of the core's permissions from the start."""
-    return ("lead",) if name in OF_LEADS else ()
+FROM_THE_START: dict[str, tuple[str, ...]] = {
+    "change_set.undo": ("lead",),
+    "change_set.cancel": ("lead",),
+    "recipe.view": ("agent", "lead"),
+    "recipe.save": ("lead",),
+    "recipe.delete": ("lead",),
+}
+"""The roles that have one of them from the start; the others were granted by the first migration."""
