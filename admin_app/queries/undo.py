@@ -72,20 +72,9 @@ async def mark(session: AsyncSession, change_set_id: int) -> None:
 async def revert(session: AsyncSession, chosen: Chosen[AuditLog]) -> Outcome:
     """Undo entries of the audit log; each is `changed` (undone), `unchanged` (was so already), or skipped with why."""
     outcome = Outcome()
-    groups = await _groups(session, chosen)
-    picky = chosen.source is None or any(group.wave > 1 for group in groups)
-    for group in groups:
-        facts = {
-            "undone": chosen.undo_of_id,
-            "first": group.ids[0],
-            "last": group.ids[-1],
-            "table": group.table,
-            "action": group.action,
-            "ids": group.ids if picky else None,
-        }
-        if not chosen.classify:
-            facts["change_set"] = chosen.change_set_id
+    for group in await _groups(session, chosen):
         statement = text(_statement(group, write=not chosen.classify)).bindparams(bindparam("ids", type_=IDS))
+        facts = {"ids": group.ids} if chosen.classify else {"ids": group.ids, "change_set": chosen.change_set_id}
         counts = {row.outcome: row.number for row in await session.execute(statement, facts)}
         outcome += Outcome(counts.pop(CHANGED, 0), counts.pop(UNCHANGED, 0), counts)
     return outcome
@@ -112,14 +101,16 @@ async def _groups(session: AsyncSession, chosen: Chosen[AuditLog]) -> list[Group
 
     A record that was changed several times is undone in as many waves, the last change first.
     """
-    again = func.row_number().over(partition_by=(AuditLog.table_name, AuditLog.record_id), order_by=AuditLog.id.desc())
-    entries = (
-        select(AuditLog.id, AuditLog.table_name, AuditLog.action, AuditLog.changes, again.label("wave"))
+    part = (
+        select(AuditLog.id, AuditLog.table_name, AuditLog.record_id, AuditLog.action, AuditLog.changes)
         .where(chosen.where(AuditLog.id))
-        .subquery()
+        .cte("part")
+        .prefix_with("MATERIALIZED")
     )
+    again = func.row_number().over(partition_by=(part.c.table_name, part.c.record_id), order_by=part.c.id.desc())
+    entries = select(part, again.label("wave")).subquery()
     written = case((entries.c.action == "UPDATE", entries.c.changes["new"]))
-    names = select(func.jsonb_object_keys(written).label("name")).lateral()
+    names = select(func.jsonb_object_keys(written).label("name")).correlate(entries).lateral()
     found = (
         select(
             entries.c.table_name,
@@ -154,24 +145,31 @@ class Left:
     fields: tuple[FieldChange, ...]
 
 
-async def left_alone(session: AsyncSession, change_set_id: int, *, limit: int = 50) -> list[Left]:
-    """What an undo left alone because it was changed since, at most `limit` records; `old` is what was written."""
-    ours = (RowOutcome.change_set_id == change_set_id, RowOutcome.outcome == reversal.CHANGED_SINCE)
+async def left_alone(
+    session: AsyncSession, change_set_id: int, *, entries: Sequence[int] | None = None, limit: int = 50
+) -> list[Left]:
+    """What an undo left alone because it was changed since, at most `limit` records; `old` is what was written.
+
+    Only those of the given `entries` of the audit log, where some are given.
+    """
+    ours = [RowOutcome.change_set_id == change_set_id, RowOutcome.outcome == reversal.CHANGED_SINCE]
+    if entries is not None:
+        ours.append(RowOutcome.record_id.in_(entries))
     found = select(AuditLog).join(RowOutcome, RowOutcome.record_id == AuditLog.id).where(*ours)
-    entries = (await session.scalars(found.order_by(AuditLog.id).limit(limit))).all()
-    now = await _present(session, entries)
+    left = (await session.scalars(found.order_by(AuditLog.id).limit(limit))).all()
+    now = await _present(session, left)
     rows = [
         Logged(
             entry.table_name,
             entry.record_id,
             {"old": entry.changes.get("new", {}), "new": _of(now.get(entry.id, {}), entry.changes.get("new", {}))},
         )
-        for entry in entries
+        for entry in left
     ]
     told = await spoken(session, rows)
     return [
         Left(entry.id, entry.table_name, entry.record_id, name, tuple(f for f in fields if f.old != f.new) or fields)
-        for entry, (name, fields) in zip(entries, told, strict=True)
+        for entry, (name, fields) in zip(left, told, strict=True)
     ]
 
 
