@@ -144,16 +144,15 @@ def _loads(tickets: CTE, people: Any, chosen: Chosen[Ticket] | None) -> CTE:
 
     What another chunk of the same change set hands out, or did, counts as it would if all were done at once.
     """
-    theirs = Ticket.assignee_id.in_(select(people.c.id))
-    besides = [~select(tickets.c.id).where(tickets.c.id == Ticket.id).exists()]
-    if chosen is not None and chosen.selection_id is not None:
-        items = select(SelectionItem.record_id).where(SelectionItem.selection_id == chosen.selection_id)
-        besides.append(~items.where(SelectionItem.record_id == Ticket.id).exists())
-    parts = [select(Ticket.assignee_id.label("agent_id")).where(theirs, active(), *besides)]
+    theirs = select(Ticket.assignee_id.label("agent_id")).where(Ticket.assignee_id.in_(select(people.c.id)))
+    besides = theirs.where(active(), ~select(tickets.c.id).where(tickets.c.id == Ticket.id).exists())
+    parts = [besides]
     if chosen is not None and chosen.change_set_id is not None:
         before = and_(RowOutcome.record_id == Ticket.id, *_done(chosen.change_set_id))
-        parts[0] = parts[0].where(~select(RowOutcome.record_id).where(before).exists())
-        parts.append(select(Ticket.assignee_id.label("agent_id")).join(RowOutcome, before).where(theirs))
+        parts = [besides.where(~select(RowOutcome.record_id).where(before).exists()), theirs.join(RowOutcome, before)]
+    if chosen is not None and chosen.selection_id is not None:
+        items = select(SelectionItem.record_id).where(SelectionItem.selection_id == chosen.selection_id)
+        parts[0] = besides.where(~items.where(SelectionItem.record_id == Ticket.id).exists())
     held = union_all(*parts).subquery("held")
     counted = select(people.c.id, func.count(held.c.agent_id).label("number"))
     counted = counted.select_from(people).outerjoin(held, held.c.agent_id == people.c.id)
