@@ -117,9 +117,8 @@ async def _show(name: str, email: str | None, as_json: bool) -> None:
         click.echo(f"  {item}: {', '.join(text) if isinstance(text, list) else text}")
     if found.reason:
         click.echo(f"Reason: {found.reason}")
-    click.echo(
-        f"Now it would be for {number:,}." if number <= stored.COUNTED else f"More than {stored.COUNTED:,} match."
-    )
+    more = "more than " if number > stored.COUNTED else ""
+    click.echo(f"Matches now: {more}{min(number, stored.COUNTED):,}")
 
 
 def _values(found: Recipe) -> dict[str, Any]:
