@@ -18,8 +18,9 @@ pytestmark = pytest.mark.browser
 @pytest_asyncio.fixture
 async def page(chromium: Browser, site: Site) -> AsyncIterator[Page]:
     """A window in which JavaScript is off."""
-    options = {"width": 1280, "height": 900}
-    context = await chromium.new_context(base_url=site.address, java_script_enabled=False, viewport=options)
+    context = await chromium.new_context(
+        base_url=site.address, java_script_enabled=False, viewport={"width": 1280, "height": 900}
+    )
     context.set_default_timeout(5000)
     yield await context.new_page()
     await context.close()
