@@ -142,7 +142,7 @@ HOSTILE = [
         "P016",
         FIRST,
         "act(): parameter 'ratio' has the type float, which nobody can fill in.",
-        "Use str, int, bool, date, datetime, a StrEnum or a model; `| None` where it may be left out.",
+        "Use str, int, bool, date, datetime, a StrEnum, a model or a list of one; `| None` if it may be left out.",
     ),
     Hostile(
         "p016_taken",

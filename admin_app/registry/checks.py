@@ -104,7 +104,7 @@ def _check_inputs(problem: Report, action: Action) -> Iterator[Problem]:
             fix = "Take `acting: Acting` and read acting.reason." if name == "reason" else "Rename the parameter."
             yield problem("P016", action.origin, f"{action.name}(): the name {name!r} is taken by every form.", fix)
     except UnusableParameter as error:
-        fix = "Use str, int, bool, date, datetime, a StrEnum or a model; `| None` where it may be left out."
+        fix = "Use str, int, bool, date, datetime, a StrEnum, a model or a list of one; `| None` if it may be left out."
         yield problem("P016", action.origin, f"{action.name}(): {error}, which nobody can fill in.", fix)
     except NameError as error:
         fix = f"Import {error.name!r} in the plugin."
