@@ -140,27 +140,21 @@ async def _perform(page: Page, form: FormData) -> Response:
             earlier = await change_sets.with_key(session, actor_of(request).user_id, key) if key else None
         if earlier is None:
             raise
-        notice = Notice("This was sent twice and has been done once.", "info", *_link(page, earlier.id))
+        href = path("change_set", "details", earlier.id)
+        notice = Notice("This was sent twice and has been done once.", "info", href, "See the change set")
         return redirect(request, page.back, notice)
     return _done(page, done)
 
 
 def _done(page: Page, done: Performed) -> Response:
     """Back to where one came from, saying what happened; or to the change set, where it is still happening."""
-    href, words = _link(page, done.change_set_id)
+    href = path("change_set", "details", done.change_set_id)
     if done.outcome is None:
-        return redirect(page.request, href or page.back, Notice(done.sentence, "info"))
+        return redirect(page.request, href, Notice(done.sentence, "info"))
     changed = done.outcome.changed and not page.action.final
     undo = path("change_set", done.change_set_id, "undo") if changed else None
     level = "success" if done.outcome.changed else "info"
-    return redirect(page.request, page.back, Notice(done.sentence, level, href, words, undo))
-
-
-def _link(page: Page, change_set_id: int) -> tuple[str | None, str | None]:
-    """The address of a change set, and what its link is called; nothing for those who may not see it."""
-    if not actor_of(page.request).may("change_set.view"):
-        return None, None
-    return path("change_set", "details", change_set_id), "See the change set"
+    return redirect(page.request, page.back, Notice(done.sentence, level, href, "See the change set", undo))
 
 
 def _order(page: Page, form: FormData) -> Order:
