@@ -1,6 +1,7 @@
 """Run every benchmark, one after another."""
 
-from benchmarks import desk, import_archive
+from benchmarks import desk, engine, import_archive
 
 desk.main()
 import_archive.main()
+engine.main()

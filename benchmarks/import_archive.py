@@ -10,19 +10,15 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from admin_app import migrations
-from admin_app.postgres import find_or_start
-from admin_app.settings import Settings
-from admin_app.testing import SERVER_VARIABLE, scratch_database
+from admin_app.testing import scratch_database
+from benchmarks.million import server
 
 PROJECT = Path(__file__).parents[1]
 ARCHIVES = PROJECT.parent / "shared" / "data"
@@ -50,19 +46,6 @@ class Measured:
     seconds: float
     peak_mb: float
     counts: dict[str, int]
-
-
-@contextmanager
-def server() -> Iterator[URL]:
-    """The owner's URL of a server to measure on."""
-    if given := os.environ.get(SERVER_VARIABLE):
-        yield make_url(given).set(drivername="postgresql+asyncpg")
-        return
-    with tempfile.TemporaryDirectory(prefix="backdesk-bench-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        local = find_or_start(Path(folder), Settings.from_env().pg_bindir)
-        yield local.owner_url
-        local.stop()
 
 
 def imported(url: URL, into: str, file: Path, mapping: Path) -> Measured:
