@@ -65,20 +65,20 @@ async def test_a_ticket_that_is_made_in_any_status_has_its_history_at_its_own_ti
 
 
 async def test_many_tickets_change_quickly_on_a_connection_that_has_changed_single_ones(
-    database: Database, make: Make
+    live_database: Database, make_live: Make
 ) -> None:
     """PostgreSQL keeps the plan that a trigger was first run with; made for one row, it could be a loop in a loop."""
-    customer, first = await make.customer(), await make.ticket()
+    customer, first = await make_live.customer(), await make_live.ticket()
     for number in range(7):
-        async with database.transaction(Acting(user_id=customer.id), "test.edit") as change:
+        async with live_database.transaction(Acting(user_id=customer.id), "test.edit") as change:
             status = "waiting_on_customer" if number % 2 else "in_progress"
             await change.session.execute(update(Ticket).where(Ticket.id == first.id).values(status=status))
     many = (
         "INSERT INTO tickets (title, description, creator_id) SELECT 'Many', 'Words', :id FROM generate_series(1, 8000)"
     )
-    async with database.transaction(Acting.system(), "test.many") as change:
+    async with live_database.transaction(Acting.system(), "test.many") as change:
         await change.session.execute(text(many), {"id": customer.id})
-        await change.session.execute(text("SET LOCAL statement_timeout = '3s'"))
+        await change.session.execute(text("SET LOCAL statement_timeout = '10s'"))
         await change.session.execute(
             update(Ticket).values(status="in_progress", priority="low"), execution_options=QUIET
         )
