@@ -128,7 +128,7 @@ plugin.resource(
     label="Change set",
     icon="layers",
     group="History",
-    columns=("id", "action", "user", "door", "changed", "skipped", "state", "reason", "started_at"),
+    columns=("action", "id", "user", "reason", "reference", "changed", "skipped", "failed", "state", "started_at"),
     details=(
         "action",
         "user",
@@ -147,7 +147,7 @@ plugin.resource(
         "address",
     ),
     search=("action", "reason", "reference"),
-    filters=("user", "door", "state", "started_at"),
+    filters=("state", "user", "action", "reference", "door", "started_at"),
     sort=("id", "started_at"),
     can_create=False,
     can_edit=False,

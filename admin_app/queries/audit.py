@@ -48,8 +48,8 @@ NAMED_BY: dict[str, Any] = {
 class Entry:
     """What one change did to one row: who, when, why, through which door, and each field before and after.
 
-    `action` is CREATE, UPDATE or DELETE; `change_action` and `door` are those of the change set, None for changes
-    made outside Backdesk. `record` is how the row is called.
+    `action` is CREATE, UPDATE or DELETE; `change_action`, `change_state` and `door` are those of the change set, None
+    for changes made outside Backdesk. `record` is how the row is called.
     """
 
     id: int
@@ -64,6 +64,7 @@ class Entry:
     database_user: str | None
     change_set_id: int | None
     change_action: str | None
+    change_state: str | None
     door: str | None
     reason: str | None
     request_id: str | None
@@ -226,10 +227,14 @@ def _targets(column: Column[Any]) -> set[str]:
 def _rows() -> Select[Any]:
     log = [getattr(AuditLog, column.name) for column in AuditLog.__table__.columns]
     return (
-        select(*log, User.full_name.label("user_name"), ChangeSet.action.label("change_action"), ChangeSet.door)
+        select(*log, User.full_name.label("user_name"), *_of_change_set())
         .outerjoin(User, User.id == AuditLog.user_id)
         .outerjoin(ChangeSet, ChangeSet.id == AuditLog.change_set_id)
     )
+
+
+def _of_change_set() -> Iterable[Any]:
+    return ChangeSet.action.label("change_action"), ChangeSet.state.label("change_state"), ChangeSet.door
 
 
 def _newest(found: Select[Any], limit: int) -> Select[Any]:
@@ -291,6 +296,7 @@ def _entry(row: Any, names: Names, about: str | None) -> Entry:
         database_user=row.database_user,
         change_set_id=row.change_set_id,
         change_action=row.change_action,
+        change_state=row.change_state,
         door=row.door,
         reason=row.reason,
         request_id=row.request_id,

@@ -26,7 +26,7 @@ def touched(model: type[Any], change_set_id: int, outcome: str = "") -> ColumnEl
         .where(RowOutcome.change_set_id == change_set_id, ChangeSet.parameters["resource"].astext == table)
     )
     if outcome:
-        noted = noted.where(*_became(outcome))
+        noted = noted.where(*became(outcome))
     if outcome not in {"", CHANGED} or len(_mapper(model).primary_key) > 1:
         return _key(model).in_(noted)
     entry = case((AuditLog.table_name == table, cast(AuditLog.record_id, BigInteger)))
@@ -34,7 +34,8 @@ def touched(model: type[Any], change_set_id: int, outcome: str = "") -> ColumnEl
     return _key(model).in_(union(noted, audited))
 
 
-def _became(outcome: str) -> list[ColumnElement[bool]]:
+def became(outcome: str) -> list[ColumnElement[bool]]:
+    """The condition of one row's outcome: one of OUTCOMES, or why it was skipped or failed."""
     match outcome:
         case "skipped":
             return [RowOutcome.outcome.not_in((CHANGED, UNCHANGED)), ~RowOutcome.failed]

@@ -1,7 +1,8 @@
 """The admin: SQLAdmin's shell with our pages behind its routes, and none of the routes that we close."""
 
 import hashlib
-from functools import cache
+from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from admin_app.errors import BackdeskError, Forbidden
+from admin_app.models import ChangeSet
 from admin_app.queries.readable import humanized
-from admin_app.web import auth, exporting, pages, records
+from admin_app.web import auth, changes, exporting, pages, records, undoing
 from admin_app.web.context import BASE, Desk, exact, inside, path, render, when
 from admin_app.web.errors import ErrorPages
 from admin_app.web.views import Authorization, RecordView, view_of
@@ -28,6 +30,20 @@ PACKAGE = Path(__file__).parent.parent
 CLOSED = frozenset({"statics", "delete", "import", "ajax_lookup", "logout", "file_download", "file_preview"})
 """Routes of SQLAdmin that do not exist here: files by column, deletion without trash, import past the rules, its lookup
 that shows what one may not see, signing out by GET, and the assets that our pages do not use."""
+
+Page = Callable[[Request, Jinja2Templates], Awaitable[Response]]
+CHANGE_SETS: tuple[tuple[str, tuple[str, ...], Page], ...] = (
+    ("/change_set/reference", ("GET",), undoing.reference),
+    ("/change_set/reference/undo", ("GET", "POST"), undoing.everything),
+    ("/change_set/{id}/state", ("GET",), changes.state),
+    ("/change_set/{id}/changes", ("GET",), changes.changes),
+    ("/change_set/{id}/rows", ("GET",), changes.rows),
+    ("/change_set/{id}/rows.csv", ("GET",), changes.rows_csv),
+    ("/change_set/{id}/cancel", ("POST",), changes.cancel),
+    ("/change_set/{id}/retry", ("POST",), changes.retry),
+    ("/change_set/{id}/undo", ("GET", "POST"), undoing.one),
+)
+"""The pages of change sets, which people see of their own whatever else they may see."""
 
 
 class Backoffice(Admin):
@@ -52,6 +68,7 @@ class Backoffice(Admin):
         self.admin.router.routes = [
             Route("/logout", self.logout, methods=["POST"], name="logout"),
             Route("/page/{plugin}/{name}", self.page, methods=["GET"], name="page"),
+            *(Route(path, self._opened(page), methods=methods) for path, methods, page in CHANGE_SETS),
             *kept,
         ]
         for resource in desk.registry.resources.values():
@@ -84,6 +101,15 @@ class Backoffice(Admin):
             raise Forbidden
         return view
 
+    def _opened(self, page: Page) -> Callable[..., Awaitable[Response]]:
+        """A page for whoever is signed in."""
+
+        @login_required
+        async def answer(admin: Backoffice, request: Request) -> Response:
+            return await page(request, admin.templates)
+
+        return partial(answer, self)
+
     @login_required
     async def index(self, request: Request) -> Response:
         return await pages.start(request, self.templates)
@@ -94,6 +120,8 @@ class Backoffice(Admin):
 
     @login_required
     async def details(self, request: Request) -> Response:
+        if self.view(request).model is ChangeSet:
+            return await changes.page(request, self.templates)
         return await records.details(request, self._require(request, "details").resource, self.templates)
 
     @login_required

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import String
 
 from admin_app.inputs import label_of
-from admin_app.models import SoftDelete, TicketPriority, TicketStatus, User
+from admin_app.models import ChangeSetState, SoftDelete, TicketPriority, TicketStatus, User
 from admin_app.plugin import Resource
 from admin_app.queries.filters import Kind, kind_of, relation_of
 from admin_app.queries.listing import ListQuery, sort_name
@@ -19,7 +19,7 @@ from admin_app.web.context import local
 
 SAID = 60
 """Characters of one value of a JSON object that a cell shows."""
-BADGES = {TicketStatus: "status", TicketPriority: "priority"}
+BADGES = {TicketStatus: "status", TicketPriority: "priority", ChangeSetState: "state"}
 """Enumerations that have badges of their own."""
 ROOMY = 255
 """Characters from which on a text may take the room that is left."""

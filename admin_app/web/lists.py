@@ -7,11 +7,11 @@ from sqladmin.templating import Jinja2Templates
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from admin_app.models import AuditLog
+from admin_app.models import AuditLog, ChangeSet
 from admin_app.plugin import Action, Resource, Where
 from admin_app.queries import rows
 from admin_app.queries.listing import DEEPEST, SIZES, ListQuery
-from admin_app.web import cells, panel, selecting
+from admin_app.web import cells, deeds, panel, selecting
 from admin_app.web.context import actor_of, desk_of, path, render, zone_of
 from admin_app.web.entries import in_words
 from admin_app.web.exports import FORMATS
@@ -48,6 +48,8 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "remembered_as": f"{resource.name}?{panel.encoded(query.pairs(page=None, size=None, sort=None))}",
         **_links(resource, query, found.has_next, address),
     }
+    if resource.model is ChangeSet:
+        context |= deeds.in_words(desk_of(request).registry, shown, context["controls"], context["chips"])
     return await render(request, templates, "sqladmin/list.html", context)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from admin_app.models import Audited, ChangeSet
+from admin_app.models import Audited
 from admin_app.plugin import Plugin, Visit
 from admin_app.queries import audit
 from plugins.audit_viewer.asked import ACTIONS, Asked
@@ -24,14 +24,6 @@ async def history(session: AsyncSession, record: Any, visit: Visit) -> dict[str,
     record_id = ",".join(map(str, inspect(record).identity))
     page = await audit.history(session, table, record_id, limit=SHOWN)
     more = log(type=table, record=record_id) if page.older and visit.may("audit_viewer.audit_log") else None
-    return {"page": page, "links": Links(visit), "more": more}
-
-
-@plugin.panel(ChangeSet, label="What it changed", template="audit_viewer/changed.html", permission="audit_log.view")
-async def changed(session: AsyncSession, record: ChangeSet, visit: Visit) -> dict[str, Any]:
-    """The newest entries that this change set left in the audit log, and the way to all of them."""
-    page = await audit.search(session, audit.AuditFilter(change_set_id=record.id), limit=SHOWN)
-    more = log(change_set=str(record.id)) if page.older and visit.may("audit_viewer.audit_log") else None
     return {"page": page, "links": Links(visit), "more": more}
 
 

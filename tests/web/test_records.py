@@ -83,7 +83,7 @@ async def test_every_resource_has_a_page_for_its_records(client: Browser, make: 
         f"comment/details/{comment.id}": ["Look here.", ticket.ticket_number, agent.full_name],
         f"tag/details/{tag.id}": ["vip", "#b92b22"],
         f"user/details/{agent.id}": [agent.email, "agent"],
-        f"change_set/details/{saved.id}": ["ticket.edit", "It was wrong", f"ID:</span> {ticket.id}", "Another title"],
+        f"change_set/details/{saved.id}": ["ticket.edit", "It was wrong", f"Ticket {ticket.id}</a>", "Another title"],
         f"audit_log/details/{entry.id}": [
             f"Ticket {ticket.ticket_number} changed",
             "Another title",
