@@ -17,7 +17,7 @@ from admin_app import queue
 from admin_app.db import Acting, Change, Counts, Database, Plan, Resumed, translated
 from admin_app.errors import BackdeskError, BadInput, Conflict, Forbidden
 from admin_app.inputs import inputs_of, parse
-from admin_app.models import AuditLog, Base, ChangeSetState, storable
+from admin_app.models import AuditLog, Base, ChangeSet, ChangeSetState, storable
 from admin_app.plugin import Action, Authority, Chosen, Origin, Outcome, snake
 from admin_app.queries import changes, previews, selections, undo
 from admin_app.settings import Limits
@@ -155,16 +155,21 @@ async def undo_order(
     async with database.read() as session:
         found, entries = await undo.undoable(session, change_set_id)
         first = await undo.first(session, found)
-    own = acting.user_id is not None and found.user_id == acting.user_id
+    check_may_undo(authority, acting.user_id, found, first)
+    if why := final.get(first.action):
+        raise Conflict(f"This cannot be undone. {why}")
+    chosen = Chosen.audited(found.id, entries)
+    return Order(authority=authority, acting=acting, action=UNDO, chosen=chosen, zone=zone)
+
+
+def check_may_undo(authority: Authority, user_id: int | None, change_set: ChangeSet, first: ChangeSet) -> None:
+    """Raise Forbidden for who may not undo a change set, which at `first`, before others undid it, did something."""
+    own = user_id is not None and change_set.user_id == user_id
     if not own and not authority.may(UNDO.permission):
         raise Forbidden(f"You may undo only what you did yourself. Others' changes need {UNDO.permission}.")
     needed = "import.run" if first.action.startswith("import.") else first.action
     if not authority.may(needed):
         raise Forbidden(f"You may not undo this, because you may not do it. It needs the permission {needed}.")
-    if why := final.get(first.action):
-        raise Conflict(f"This cannot be undone. {why}")
-    chosen = Chosen.audited(found.id, entries)
-    return Order(authority=authority, acting=acting, action=UNDO, chosen=chosen, zone=zone)
 
 
 async def advance(change: Resumed, order: Order, limits: Limits) -> Outcome:
@@ -220,7 +225,7 @@ async def _act(action: Action, available: Mapping[str, Any]) -> Outcome:
 
 async def _halves(session: AsyncSession, order: Order, chosen: Chosen[Any], problem: str) -> Outcome:
     """The same with each half of the rows; a single row that is refused has failed."""
-    ids = list((await session.scalars(chosen.keys())).all())
+    ids = sorted(await session.scalars(chosen.keys()), reverse=chosen.undo_of_id is not None)
     if len(ids) == 1:
         await changes.record(session, chosen, {ids[0]: problem}, failed=True)
         return Outcome(failed=1)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
 
-from admin_app.errors import BackdeskError, BadInput, ChangedMeanwhile, Conflict, NobodyActing, TooMany, Unavailable
+from admin_app.errors import BackdeskError, BadInput, ChangedMeanwhile, Conflict, NobodyActing, Unavailable
 from admin_app.models import ActorKind, ChangeSetState, Door
 from admin_app.settings import APP_ROLE, Settings
 from admin_app.triggers import KEY_CHANGED, NOBODY_ACTING
@@ -332,12 +332,13 @@ ANSWERS: dict[str, tuple[type[BackdeskError], str | None]] = {
     "40P01": (Unavailable, _AGAIN),
     "55P03": (Unavailable, _AGAIN),
     "57014": (Unavailable, "The database took too long for this. Narrow it down and try again."),
-    "53300": (TooMany, "The database has no free connection. Please try again."),
+    "53300": (Unavailable, "The database has no free connection. Please try again."),
     "3D000": (Unavailable, "The database does not let Backdesk in. Check DATABASE_URL."),
     "28": (Unavailable, "The database does not let Backdesk in. Check DATABASE_URL."),
     "42P01": (Unavailable, "The database does not fit this version of Backdesk. Run `backdesk db upgrade`."),
     "42703": (Unavailable, "The database does not fit this version of Backdesk. Run `backdesk db upgrade`."),
     "08": (Unavailable, None),
+    "25P03": (Unavailable, None),
     "53": (Unavailable, None),
     "57": (Unavailable, None),
 }

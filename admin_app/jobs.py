@@ -20,12 +20,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from admin_app import queue
-from admin_app.actions import UNDO, Operator, Order, advance
+from admin_app.actions import UNDO, Operator, Order, advance, check_may_undo
 from admin_app.db import Acting, Database
 from admin_app.errors import BackdeskError, Conflict, Forbidden, NotFound, Unavailable
 from admin_app.models import ChangeSet, ChangeSetState, RowOutcome
 from admin_app.plugin import Authority, Chosen
-from admin_app.queries import rules, selections, users
+from admin_app.queries import rules, selections, undo, users
 from admin_app.queries.readable import mapper_of
 from admin_app.queries.selections import UNFINISHED
 from admin_app.queries.users import Actor
@@ -83,6 +83,8 @@ async def _order(session: AsyncSession, registry: Registry, kept: Any) -> Order:
     zone = time_zone(kept.parameters["zone"])
     common: dict[str, Any] = {"authority": authority, "acting": acting, "zone": zone}
     if kept.action == UNDO.permission:
+        undone = await session.get_one(ChangeSet, kept.undo_of_id)
+        check_may_undo(authority, kept.user_id, undone, await undo.first(session, undone))
         return Order(action=UNDO, chosen=Chosen.audited(kept.undo_of_id, kept.requested), **common)
     if (mapper := mapper_of(kept.parameters["resource"])) is None:
         raise NotFound("What this is about is not loaded any more.")
@@ -197,6 +199,7 @@ class Worker:
         pgq = PgQueuer(queries.driver, queries=queries)
         pgq.entrypoint(queue.ENTRYPOINT, concurrency_limit=self.jobs)(self._work)
         pgq.schedule("sweep", "17 * * * *")(self._sweep)
+        pgq.schedule("adopt", "* * * * *")(self._adopt)
         running = asyncio.create_task(
             pgq.run(dequeue_timeout=LOOK, heartbeat_timeout=HEARTBEAT, shutdown_on_listener_failure=True, batch_size=1)
         )
@@ -207,11 +210,19 @@ class Worker:
         await running
 
     async def _work(self, job: Job) -> None:
-        """Do a change set, chunk by chunk, while it is its turn and nobody stops us."""
+        """Do a change set, if it is its turn; where the database fails, it keeps its place in the queue."""
         change_set_id = int(job.payload or b"0")
-        async with self.database.read() as session:
-            if not await first_in_line(session, change_set_id):
-                raise RetryRequested(WAIT, "after other work of the same person")
+        try:
+            async with self.database.read() as session:
+                its_turn = await first_in_line(session, change_set_id)
+            if its_turn:
+                return await self._chunks(change_set_id)
+        except Unavailable as error:
+            raise RetryRequested(WAIT, error.message) from error
+        raise RetryRequested(WAIT, "after other work of the same person")
+
+    async def _chunks(self, change_set_id: int) -> None:
+        """Do chunk by chunk, to the end of the change set or until we are to stop."""
         failures = 0
         while not self.stopping.is_set():
             try:
@@ -228,6 +239,10 @@ class Worker:
             if state is not ChangeSetState.RUNNING:
                 return
         raise RetryRequested(timedelta(0), "the worker is stopping")
+
+    async def _adopt(self, schedule: Any) -> None:
+        """Put work that lost its place in the queue into it again."""
+        await adopt(self.database)
 
     async def _sweep(self, schedule: Any) -> None:
         """Forget selections that have expired."""

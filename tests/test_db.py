@@ -20,7 +20,6 @@ from admin_app.errors import (
     ChangedMeanwhile,
     Conflict,
     NobodyActing,
-    TooMany,
     Unavailable,
 )
 from admin_app.models import ActorKind, AuditLog, Base, ChangeSet, ChangeSetState, Door, Tag, Throttle, Ticket, User
@@ -270,7 +269,7 @@ REFUSED: dict[str, tuple[Any, type[BackdeskError], str]] = {
     ),
     "no free connection": (
         text(f"DO $$ BEGIN RAISE '{MARK}' USING ERRCODE = '53300'; END $$"),
-        TooMany,
+        Unavailable,
         "The database has no free connection. Please try again.",
     ),
     "disk full": (

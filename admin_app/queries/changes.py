@@ -38,6 +38,9 @@ NOT_FOUND = "not found"
 
 CHANGED, UNCHANGED = "changed", "unchanged"
 
+REASON_LENGTH = 300
+"""Characters that are kept of why a row was skipped, or failed."""
+
 
 @dataclass(frozen=True)
 class Chosen(Generic[Model]):
@@ -184,7 +187,7 @@ async def write(
     order of their ids, so that two bulk changes never deadlock; notes and tags can be added to them meanwhile.
     """
     key = _table(chosen.model).c.id
-    reasons = [(condition, literal(reason)) for reason, condition in (skip or {}).items()]
+    reasons = [(condition, literal(reason[:REASON_LENGTH])) for reason, condition in (skip or {}).items()]
     outcome = case(*reasons, (unchanged, literal_column(f"'{UNCHANGED}'")), else_=literal_column(f"'{CHANGED}'"))
     found = select(key.label("id"), outcome.label("outcome")).where(chosen.where(key), *chosen.visible)
     if not chosen.classify:
@@ -212,7 +215,7 @@ async def record(
     if chosen.change_set_id is None or not outcomes:
         return
     ids = literal(list(outcomes), ARRAY(BigInteger))
-    texts = literal([text[:300] for text in outcomes.values()], ARRAY(String))
+    texts = literal([text[:REASON_LENGTH] for text in outcomes.values()], ARRAY(String))
     rows = select(literal(chosen.change_set_id, BigInteger), func.unnest(ids), func.unnest(texts), literal(failed))
     await session.execute(_noted(rows))
 
@@ -235,9 +238,10 @@ async def _counted(session: AsyncSession, chosen: Chosen[Any], counts: dict[str,
         counts[NOT_FOUND] = counts.get(NOT_FOUND, 0) + missing
         if chosen.change_set_id is not None and not chosen.classify:
             keys = chosen.keys().subquery("keys")
-            known = select(RowOutcome.record_id).where(RowOutcome.change_set_id == chosen.change_set_id)
+            ours = (RowOutcome.change_set_id == chosen.change_set_id, RowOutcome.record_id == keys.c[0])
+            known = select(RowOutcome.record_id).where(*ours).correlate(keys).exists()
             absent = select(literal(chosen.change_set_id, BigInteger), keys.c[0], literal(NOT_FOUND))
-            await session.execute(_noted(absent.where(keys.c[0].not_in(known))))
+            await session.execute(_noted(absent.where(~known)))
     return Outcome(changed=changed, unchanged=unchanged, skipped=counts)
 
 

@@ -21,7 +21,8 @@ NOT_KEPT = "a secret that is nowhere kept"
 SENT = ("comments", "NOT coalesce((e.new ->> 'is_internal')::boolean, true)", "sent to the customer")
 PEOPLE = ("users", "true", "people are never deleted")
 STAYING = (SENT, PEOPLE)
-"""Tables, and the condition under which what was created there stays, and why."""
+MADE_PUBLIC = ("comments", "(e.old ->> 'is_internal')::boolean AND NOT (e.new ->> 'is_internal')::boolean", SENT[2])
+"""Tables, and the condition under which what was created there stays, and why; a note that was made public does too."""
 
 
 def of_updates(table: Table, names: Sequence[str], *, write: bool) -> str:
@@ -34,9 +35,10 @@ def of_updates(table: Table, names: Sequence[str], *, write: bool) -> str:
     was = " AND ".join(_same(column, "o") for column in columns) or "true"
     stands = " AND ".join(_same(column, "n") for column in columns) or "true"
     kept = "".join(f", o.{_q(column)} AS old_{column.name}" for column in columns)
+    sent = _staying(table, MADE_PUBLIC)
     judged = f"""
 SELECT e.*{kept}, CASE WHEN p.{_first(table)} IS NULL THEN '{NOT_FOUND}' WHEN {secret} THEN '{NOT_KEPT}'
-  WHEN {was} THEN '{UNCHANGED}' WHEN NOT ({stands}) THEN '{CHANGED_SINCE}' ELSE '{CHANGED}' END AS outcome
+  WHEN {was} THEN '{UNCHANGED}'{sent} WHEN NOT ({stands}) THEN '{CHANGED_SINCE}' ELSE '{CHANGED}' END AS outcome
 FROM entries e LEFT JOIN present p ON {_joined(table, "p")} {olds} {news}"""
     settings = [
         f"{_q(column)} = CASE WHEN {_held('j.new', column)} THEN j.old_{column.name} ELSE t.{_q(column)} END"
@@ -50,8 +52,8 @@ def of_creations(table: Table, *, write: bool) -> str:
     """Take away rows to which nothing was done since they were made: into the trash where there is one."""
     soft = "deleted_at" in table.columns
     later = f"""EXISTS (SELECT FROM audit_logs l WHERE l.table_name = '{table.name}' AND l.record_id = e.record_id
-    AND l.id > e.entry AND l.change_set_id IS DISTINCT FROM e.change_set)"""
-    stays = "".join(f" WHEN {condition} THEN '{why}'" for name, condition, why in STAYING if name == table.name)
+    AND l.id > e.entry AND (l.change_set_id IS NULL OR l.change_set_id NOT IN (SELECT id FROM ours)))"""
+    stays = _staying(table, *STAYING)
     used = "" if soft else "".join(f" WHEN EXISTS ({query}) THEN '{IN_USE}'" for query in _uses(table))
     gone = f"p.{_first(table)} IS NULL" + (" OR p.deleted_at IS NOT NULL" if soft else "")
     judged = f"""
@@ -110,6 +112,14 @@ _ENTRIES = """entries AS MATERIALIZED (
   FROM audit_logs a WHERE a.id = ANY(cast(:ids AS bigint[])))"""
 """Read by their ids, whose number the planner knows, however old its statistics of the log are."""
 
+_OURS = """ours AS MATERIALIZED (
+  WITH RECURSIVE ours (id) AS (
+    SELECT id FROM (SELECT min(change_set) FROM entries
+      UNION SELECT nullif(current_setting('app.change_set_id', true), '')::bigint) begun (id)
+    UNION SELECT u.id FROM change_sets u JOIN ours ON u.undo_of_id = ours.id
+  ) SELECT id FROM ours WHERE id IS NOT NULL)"""
+"""The change set that is undone, with all that undid it, or undid that, before, and what is being done now."""
+
 _NOTED = """, noted AS (
   INSERT INTO row_outcomes (change_set_id, record_id, outcome)
   SELECT cast(:change_set AS bigint), entry, outcome FROM judged RETURNING 1)"""
@@ -125,7 +135,11 @@ def _statement(table: Table, judged: str, change: str, *, write: bool) -> str:
         f"present AS MATERIALIZED (SELECT * FROM {table.name} t WHERE ({names}) IN (SELECT {keys} FROM entries){lock})"
     )
     written = f", written AS ({change} RETURNING 1){_NOTED}" if write else ""
-    return f"WITH {_ENTRIES}, {present}, judged AS MATERIALIZED ({judged}){written} {_COUNTED}"
+    return f"WITH {_ENTRIES}, {_OURS}, {present}, judged AS MATERIALIZED ({judged}){written} {_COUNTED}"
+
+
+def _staying(table: Table, *cases: tuple[str, str, str]) -> str:
+    return "".join(f" WHEN {condition} THEN '{why}'" for name, condition, why in cases if name == table.name)
 
 
 def _uses(table: Table) -> Iterable[str]:
