@@ -38,8 +38,8 @@ test: lint test-18 test-15 ## Lint, then all tests, on PostgreSQL 18 and on an i
 test-18: install ## All tests, on the PostgreSQL 18 that pip installed
 	$(BIN)/pytest
 
-test-15: install ## All tests but the browser's, on /usr/lib/postgresql/15 where that exists
-	$(if $(POSTGRES_15),BACKDESK_PG_BINDIR=$(POSTGRES_15) $(BIN)/pytest -m "not browser",\
+test-15: install ## All tests but the browser's and the slow ones, on /usr/lib/postgresql/15 where that exists
+	$(if $(POSTGRES_15),BACKDESK_PG_BINDIR=$(POSTGRES_15) $(BIN)/pytest -m "not browser and not slow",\
 	@echo "PostgreSQL 15 is not installed here, so the second round of tests was left out.")
 
 lint: install ## Style, import contracts, types, plugins and migrations, fastest first
