@@ -6,12 +6,12 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from admin_app.actions import Order
+from admin_app.actions import REASON_LENGTH, Order
 from admin_app.choosing import by_filter, understood, viewer_of, visible_to
 from admin_app.db import Acting, Database
 from admin_app.errors import BadInput, Conflict, Forbidden
 from admin_app.inputs import inputs_of, parse
-from admin_app.models import Recipe
+from admin_app.models import Recipe, storable
 from admin_app.plugin import Action, Authority, Resource
 from admin_app.queries import recipes, selections
 from admin_app.registry import Registry
@@ -58,7 +58,7 @@ async def save(
         action=action.permission,
         filter=urlencode(asked.pairs(**ORDERLESS)),
         inputs=given,
-        reason=(draft.reason or "").strip() or None,
+        reason=_reason(draft.reason),
         created_by_id=acting.user_id,
     )
     async with database.transaction(replace(acting, reason=None), SAVE, parameters={"recipe": made.name}) as change:
@@ -80,7 +80,7 @@ async def change(
     _require(authority, SAVE, "change recipes")
     async with database.transaction(acting, SAVE, parameters={"recipe": name}) as made:
         found = await recipes.one(made.session, recipe_id, version)
-        await recipes.rename(made.session, found, name, (reason or "").strip() or None)
+        await recipes.rename(made.session, found, name, _reason(reason))
         made.counts.changed = 1
 
 
@@ -134,3 +134,11 @@ async def number(database: Database, registry: Registry, authority: Authority, r
 def _require(authority: Authority, permission: str, deed: str) -> None:
     if not authority.may(permission):
         raise Forbidden(f"You may not {deed}. It needs the permission {permission}.")
+
+
+def _reason(text: str | None) -> str | None:
+    """A reason as it is stored; raises BadInput for one that no change set could have."""
+    text = (text or "").strip()
+    if len(text) > REASON_LENGTH or not storable(text):
+        raise BadInput(fields={"reason": f"takes {REASON_LENGTH:,} characters at most, and only those that are seen."})
+    return text or None

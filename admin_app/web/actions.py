@@ -17,7 +17,7 @@ from admin_app.inputs import Input, inputs_of
 from admin_app.plugin import Action, Resource
 from admin_app.queries import change_sets
 from admin_app.queries.readable import humanized
-from admin_app.web import forms, selecting
+from admin_app.web import forms, recipes, selecting
 from admin_app.web.context import (
     Notice,
     acting,
@@ -106,10 +106,12 @@ async def _keep(
 
 
 async def _foreseen(page: Page) -> Filled:
-    """What an opened form holds: where nothing has to be filled in, also what would happen."""
-    if inputs_of(page.action.function) or page.action.reason == "required" or not page.choice.number:
-        return Filled()
-    return await _tried(page, FormData())
+    """What an opened form holds: what a recipe fills in; where nothing is missing, also what would happen."""
+    form = await recipes.prefilled(page.request)
+    unsaid = page.action.reason == "required" and not form.get("reason")
+    if unsaid or (inputs_of(page.action.function) and not form) or not page.choice.number:
+        return Filled(values=_values(page, form))
+    return await _tried(page, form)
 
 
 async def _tried(page: Page, form: FormData) -> Filled:

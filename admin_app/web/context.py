@@ -268,6 +268,7 @@ def menu(request: Request) -> list[dict[str, Any]]:
         for page in registry.pages.values()
         if actor.may(page.permission)
     ]
+    entries += [("Desk", "Recipes", path("recipes"), "layers")] * actor.may("recipe.view")
     groups: dict[str, list[dict[str, Any]]] = {}
     for group, label, url, icon in entries:
         active = request.url.path == url or request.url.path.startswith(url.removesuffix("/list") + "/")
