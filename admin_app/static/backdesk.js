@@ -245,7 +245,7 @@
     let sending = false;
     form.addEventListener("submit", (event) => {
       sending = true;
-      if (form.dataset.forget && event.submitter?.name !== "preview") forgetSelections(form.dataset.forget);
+      if (form.dataset.forget && !event.submitter?.matches("[name=preview], [formaction]")) forgetSelections(form.dataset.forget);
     });
     window.addEventListener("pageshow", () => { sending = false; });
     window.addEventListener("beforeunload", (event) => {

@@ -249,10 +249,7 @@ async def test_no_get_of_any_action_changes_anything(
     for resource in registry.resources.values():
         for action in registry.actions_for(resource.model):
             for chosen in ({"ids": str(ticket.id)}, {"selection": selection[1]}):
-                for more in (
-                    {},
-                    {"confirmed": "1", "preview": "1", "_token": browser.token, "reason": "r", "all": "1"},
-                ):
+                for more in ({}, tempting):
                     address = f"/admin/{resource.name}/do/{action.permission}"
                     answer = await browser.get(address, params={**chosen, **more})
                     assert answer.status_code in {200, 404}, answer.text
