@@ -22,6 +22,9 @@ from admin_app.queries.readable import FieldChange
 RIGHTS = frozenset({"user_sessions", "api_tokens", "user_roles", "roles", "role_permissions"})
 """Tables that no undo touches: it would give people rights that somebody took from them."""
 
+STANDING = {"users": frozenset({"email", "is_active", "is_staff"})}
+"""Columns by which somebody signs in: their changes are undone only by who may give people rights."""
+
 NO_RIGHTS = "what people may do is not undone"
 UNKNOWN = "its table is not loaded"
 
@@ -69,11 +72,17 @@ async def mark(session: AsyncSession, change_set_id: int) -> None:
         await session.execute(done.values(state=ChangeSetState.COMPLETED))
 
 
-async def revert(session: AsyncSession, chosen: Chosen[AuditLog]) -> Outcome:
-    """Undo entries of the audit log; each is `changed` (undone), `unchanged` (was so already), or skipped with why."""
+async def revert(session: AsyncSession, chosen: Chosen[AuditLog], authority: Any) -> Outcome:
+    """Undo entries of the audit log; each is `changed` (undone), `unchanged` (was so already), or skipped with why.
+
+    `authority` tells what whoever undoes may do.
+    """
+    trusted = authority.may("user.roles")
     outcome = Outcome()
     for group in await _groups(session, chosen):
-        statement = text(_statement(group, write=not chosen.classify)).bindparams(bindparam("ids", type_=IDS))
+        statement = text(_statement(group, trusted=trusted, write=not chosen.classify)).bindparams(
+            bindparam("ids", type_=IDS)
+        )
         facts = {"ids": group.ids} if chosen.classify else {"ids": group.ids, "change_set": chosen.change_set_id}
         counts = {row.outcome: row.number for row in await session.execute(statement, facts)}
         outcome += Outcome(counts.pop(CHANGED, 0), counts.pop(UNCHANGED, 0), counts)
@@ -83,10 +92,13 @@ async def revert(session: AsyncSession, chosen: Chosen[AuditLog]) -> Outcome:
 IDS = ARRAY(BigInteger)
 
 
-def _statement(group: Group, *, write: bool) -> str:
+def _statement(group: Group, *, trusted: bool, write: bool) -> str:
     table = Base.metadata.tables.get(group.table)
-    if table is None or group.table in RIGHTS or not reversal.can_undo(table):
-        return reversal.of_others(NO_RIGHTS if group.table in RIGHTS else UNKNOWN, write=write)
+    stands = not trusted and not STANDING.get(group.table, frozenset()).isdisjoint(group.columns)
+    if group.table in RIGHTS or stands:
+        return reversal.of_others(NO_RIGHTS, write=write)
+    if table is None or not reversal.can_undo(table):
+        return reversal.of_others(UNKNOWN, write=write)
     match group.action:
         case "CREATE":
             return reversal.of_creations(table, write=write)
