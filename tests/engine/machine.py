@@ -126,6 +126,12 @@ class Hall:
 
     async def start(self, **settings: str) -> Worker:
         """Start one more worker, and wait until it says that it works."""
+        worker = await self.command("worker", **settings)
+        await until(lambda: self._works(worker))
+        return worker
+
+    async def command(self, *words: str, **settings: str) -> Worker:
+        """Start `backdesk …`, which may drive work as well."""
         log = self.folder / f"worker {next(self.numbers)}"
         environment = {
             "PATH": os.environ["PATH"],
@@ -140,11 +146,10 @@ class Hall:
         }
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "admin_app.cli", "worker", cwd=ROOT, env=environment, stdout=output, stderr=output
+                sys.executable, "-m", "admin_app.cli", *words, cwd=ROOT, env=environment, stdout=output, stderr=output
             )
         worker = Worker(process, log)
         self.workers.append(worker)
-        await until(lambda: self._works(worker))
         return worker
 
     async def _works(self, worker: Worker) -> bool:

@@ -1,0 +1,68 @@
+"""A command that drives long work, as a real process: killed, interrupted, and with a worker beside it."""
+
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from sqlalchemy import URL
+
+from admin_app.db import Database
+from admin_app.testing import Make
+from tests.engine.machine import MAKE, Hall, Worker, hall_of, until
+
+ROWS = 12_000
+ORDER = ("do", "later.postpone", "--where", "due_at=2030-01-01..2030-01-01T01:00")
+
+
+@pytest_asyncio.fixture
+async def hall(live_url: URL, live_database: Database, tmp_path: Path) -> AsyncIterator[Hall]:
+    """A database with tickets to postpone."""
+    await Make(live_database).customer()
+    async with hall_of(live_url, tmp_path) as made:
+        await made.ask(MAKE, ROWS)
+        yield made
+
+
+async def driven(hall: Hall) -> tuple[Worker, int]:
+    """A command that has done some of its work, and the number of its change set."""
+    command = await hall.command(*ORDER)
+
+    async def begun() -> int | None:
+        assert command.process.returncode is None, command.said
+        row = await hall.ask("SELECT id FROM change_sets WHERE state = 'running' AND changed > 0")
+        return row["id"] if row else None
+
+    return command, await until(begun)
+
+
+async def test_work_of_a_killed_command_is_finished_by_a_worker_each_row_once(hall: Hall) -> None:
+    command, number = await driven(hall)
+    await command.kill()
+    done = await hall.position(number)
+    assert 0 < done < ROWS
+    await hall.start()
+    await hall.judge(number, ROWS)
+
+
+async def test_ctrl_c_leaves_the_rest_to_the_workers_and_says_so(hall: Hall) -> None:
+    command, number = await driven(hall)
+    command.send(signal.SIGINT)
+    assert await command.process.wait() == 130
+    done = await hall.position(number)
+    assert 0 < done < ROWS
+    words = f"Postpone: left to the workers, {done:,} of {ROWS:,} ({100 * done // ROWS} %). Change set {number}."
+    assert words in command.said
+    assert "Traceback" not in command.said
+    await hall.start()
+    await hall.judge(number, ROWS)
+
+
+async def test_a_command_and_a_worker_share_the_work_each_row_once(hall: Hall) -> None:
+    await hall.start()
+    command = await hall.command(*ORDER)
+    assert await command.process.wait() == 0
+    assert f"{ROWS:,} tickets match.\n" in command.said
+    assert f"Postpone: {ROWS:,} tickets changed. Change set " in command.said
+    row = await hall.ask("SELECT id FROM change_sets WHERE action = 'later.postpone'")
+    await hall.judge(row["id"], ROWS)
