@@ -91,12 +91,12 @@ PIECE = 256 * 1024
 
 
 class Sheets:
-    """A workbook that is written row by row: only the present row is in memory."""
+    """A workbook that is written row by row: only the present row is in memory; at most so many are on one sheet."""
 
-    def __init__(self, names: Sequence[str], folder: Path) -> None:
+    def __init__(self, names: Sequence[str], folder: Path, most: int = SHEET_ROWS) -> None:
         options = {"constant_memory": True, "tmpdir": str(folder), "use_zip64": True}
         self.file = folder / "export.xlsx"
-        self.names = names
+        self.names, self.most = names, most
         self.book = Workbook(str(self.file), options)
         self.bold = self.book.add_format({"bold": True})
         self.moment = self.book.add_format({"num_format": 'yyyy-mm-dd hh:mm:ss "UTC"'})
@@ -113,7 +113,7 @@ class Sheets:
     def write(self, rows: Rows) -> None:
         """Add rows."""
         for row in rows:
-            if self.line == SHEET_ROWS:
+            if self.line == self.most:
                 self._turn()
             for column, value in enumerate(row):
                 self._put(column, value)

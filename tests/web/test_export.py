@@ -3,9 +3,13 @@
 import csv
 import io
 import json
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -19,9 +23,12 @@ from admin_app.models import ChangeSet, Door, Ticket
 from admin_app.queries.rows import BATCH
 from admin_app.settings import Settings
 from admin_app.testing import Browser, Make
+from admin_app.web.exports import Sheets
 from tests.web.forms import role
 
 CSV = "/admin/ticket/export/csv"
+XLSX = "/admin/ticket/export/xlsx"
+CELLS = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 JSONL = "/admin/ticket/export/jsonl"
 
 
@@ -35,6 +42,19 @@ def objects(answer: httpx.Response) -> list[dict[str, Any]]:
     """The objects of a JSON Lines file."""
     assert answer.status_code == 200, answer.text
     return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def sheets(answer: httpx.Response) -> list[list[list[tuple[str, str]]]]:
+    """The cells of a workbook by sheet and row: the kind of each, "s" for a text, and what it holds."""
+    assert answer.status_code == 200, answer.text
+    found = []
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as book:
+        assert book.testzip() is None
+        names = sorted(name for name in book.namelist() if name.startswith("xl/worksheets/sheet"))
+        for name in names:
+            rows = ElementTree.fromstring(book.read(name)).iter(f"{CELLS}row")  # noqa: S314  we made it ourselves
+            found.append([[(cell.get("t", ""), "".join(cell.itertext())) for cell in row] for row in rows])
+    return found
 
 
 async def test_an_export_holds_what_the_list_shows_on_all_its_pages(
@@ -88,6 +108,113 @@ async def test_what_a_spreadsheet_would_calculate_is_made_text(client: Browser, 
     await make.ticket(title=title)
     assert [row["title"] for row in table(await client.get(CSV))] == [f"'{title}"]
     assert [row["title"] for row in objects(await client.get(JSONL))] == [title]
+
+
+async def test_a_workbook_holds_values_as_what_they_are(client: Browser, make: Make) -> None:
+    moment = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
+    ticket = await make.ticket(title="Ünïcode, “quoted”\nand broken", created_at=moment)
+    await make.tag("b", ticket)
+    await make.tag("a, c", ticket)
+    answer = await client.get(XLSX)
+    assert answer.headers["content-type"].endswith("spreadsheetml.sheet")
+    assert answer.headers["content-disposition"].endswith('.xlsx"')
+    [[heads, row]] = sheets(answer)
+    cells = dict(zip([text for _, text in heads], row, strict=False))
+    assert cells["id"] == ("", str(ticket.id))
+    assert cells["title"] == ("inlineStr", "Ünïcode, “quoted”\nand broken")
+    assert cells["status"] == ("inlineStr", "open")
+    assert [text for _, text in heads] == list(table(await client.get(CSV))[0])
+    assert ("inlineStr", "a, c, b") in row
+    days = (moment - datetime(1899, 12, 30, tzinfo=UTC)).total_seconds() / 86_400
+    assert any(kind == "" and abs(float(text) - days) < 1e-6 for kind, text in row)
+
+
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(1)", "https://example.com", "007"])
+async def test_no_text_of_a_workbook_is_calculated_or_followed(client: Browser, make: Make, title: str) -> None:
+    await make.ticket(title=title)
+    answer = await client.get(XLSX)
+    [[_, row]] = sheets(answer)
+    assert ("inlineStr", title) in row
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml")
+    assert b"<f>" not in sheet
+    assert b"hyperlink" not in sheet
+
+
+async def test_what_does_not_fit_into_a_cell_is_cut_and_numbers_stay_exact(tmp_path: Path) -> None:
+    book = Sheets(["a"], tmp_path)
+    book.write([["x" * 40_000], [2**60], [True], [None], [Decimal("1.5")], [datetime(1899, 1, 1, tzinfo=UTC)]])
+    book.book.close()
+    answer = httpx.Response(200, content=book.file.read_bytes())
+    [[_, long, big, yes, half, early]] = [[row for row in rows if row] for rows in sheets(answer)]
+    assert [len(text) for _, text in long] == [32_767]
+    assert long[0][1].endswith("…")
+    assert big == [("inlineStr", str(2**60))]
+    assert yes == [("b", "1")]
+    assert half == [("", "1.5")]
+    assert early == [("inlineStr", "1899-01-01T00:00:00+00:00")]
+
+
+async def test_rows_that_do_not_fit_on_a_sheet_go_on_on_the_next(tmp_path: Path) -> None:
+    book = Sheets(["a"], tmp_path, most=4)
+    book.write([[number] for number in range(7)])
+    book.book.close()
+    found = sheets(httpx.Response(200, content=book.file.read_bytes()))
+    assert [[text for row in rows for _, text in row] for rows in found] == [
+        ["a", "0", "1", "2"],
+        ["a", "3", "4", "5"],
+        ["a", "6"],
+    ]
+
+
+async def selected(browser: Browser, kind: str, **fields: str) -> httpx.Response:
+    """The file of what was ticked in the list of tickets."""
+    answer = await browser.submit(f"/admin/ticket/selected/{kind}", fields)
+    assert answer.status_code == 303, answer.text
+    return await browser.get(answer.headers["location"])
+
+
+async def test_what_was_selected_is_exported_and_nothing_that_came_later(client: Browser, make: Make) -> None:
+    made = [await make.ticket(title=f"Fan {number}") for number in range(6)]
+    await make.ticket(title="Another")
+    answer = await client.submit(
+        "/admin/ticket/selected/csv", {"all": "1", "filter": "q=fan&sort=created_at", "without": str(made[2].id)}
+    )
+    await make.ticket(title="Fan too late")
+    gone = made[4]
+    await client.submit("/admin/ticket/do/trash.put", {"ids": gone.id, "confirmed": "1", "reason": "spam"})
+    titles = [f"Fan {number}" for number in (0, 1, 3, 4, 5)]
+    assert [row["title"] for row in table(await client.get(answer.headers["location"]))] == titles
+    ticked = await selected(client, "jsonl", ids=f"{made[5].id},{made[0].id}")
+    assert {row["title"] for row in objects(ticked)} == {"Fan 0", "Fan 5"}
+    [[_, row]] = sheets(await selected(client, "xlsx", ids=str(made[1].id)))
+    assert ("inlineStr", "Fan 1") in row
+    async with client.desk.database.read() as session:
+        done = (await session.scalars(select(ChangeSet).where(ChangeSet.action == "ticket.export"))).all()
+    assert [(one.parameters["rows"], one.parameters["format"]) for one in done] == [
+        (5, "csv"),
+        (2, "jsonl"),
+        (1, "xlsx"),
+    ]
+    assert all(isinstance(one.parameters["selection"], int) for one in done)
+
+
+async def test_a_selection_is_exported_by_whoever_made_it_and_may_export(browser: Browser, make: Make) -> None:
+    ticket = await make.ticket()
+    await browser.sign_in(await make.agent())
+    assert (await browser.submit("/admin/ticket/selected/csv", {"ids": ticket.id})).status_code == 403
+    assert "/selected/" not in (await browser.get("/admin/ticket/list")).text
+    await browser.sign_in(await make.lead())
+    assert "/selected/xlsx" in (await browser.get("/admin/ticket/list")).text
+    address = (await browser.submit("/admin/ticket/selected/csv", {"ids": ticket.id})).headers["location"]
+    assert len(table(await browser.get(address))) == 1
+    await browser.sign_in(await make.lead())
+    assert (await browser.get(address)).status_code == 404
+    assert (await browser.get(f"{CSV}?selection=x")).status_code == 400
+    assert (await browser.submit("/admin/ticket/selected/ods", {"ids": ticket.id})).status_code == 404
+    nothing = await browser.submit("/admin/ticket/selected/csv", {"filter": "status=open"})
+    assert nothing.headers["location"] == "/admin/ticket/list?status=open"
+    assert "Nothing is selected" in (await browser.get(nothing.headers["location"])).text
 
 
 async def test_no_secret_leaves(client: Browser, make: Make) -> None:
