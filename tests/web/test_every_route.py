@@ -76,7 +76,7 @@ FILLED_IN = {
     "field": ["assignee", "creator", "tags", "ticket", "assign.assign:agent", "assign.assign:chosen", "trash.put:x"],
     "plugin": ["stats", "audit_viewer"],
     "name": ["statistics", "audit_log"],
-    "export_type": ["csv", "jsonl"],
+    "export_type": ["csv", "jsonl", "xlsx"],
 }
 
 
@@ -96,9 +96,35 @@ def addresses(route: str, known: dict[str, list[str]] = FILLED_IN) -> st.SearchS
 
 FORMS = {name: [*one.form, *one.create_form] for name, one in REGISTRY.resources.items()}
 NAMES: dict[str, list[str]] = {
-    "list": ["q", "sort", "page", "size", "trash", "overdue", "tag", "created", "created_at_from", "unknown"],
-    "export": ["q", "sort", "trash", "tag", "created"],
-    "do": ["ids", "back", "agent", "confirmed", "reason", "key"],
+    "list": [
+        "q",
+        "sort",
+        "page",
+        "size",
+        "trash",
+        "overdue",
+        "tag",
+        "created_at_from",
+        "change_set",
+        "outcome",
+        "unknown",
+    ],
+    "export": ["q", "sort", "trash", "tag", "created", "selection"],
+    "selected": ["ids", "all", "filter", "without", "back"],
+    "do": [
+        "ids",
+        "back",
+        "agent",
+        "confirmed",
+        "reason",
+        "reference",
+        "key",
+        "preview",
+        "selection",
+        "all",
+        "filter",
+        "without",
+    ],
     "edit": ["version", "reason", "again", "tags_lines", "original_tags", "original_tags_lines", "original_title"],
     "create": ["key", "tags_lines"],
     "comments": ["content", "send", "key"],
