@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from sqlalchemy import URL, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
@@ -354,7 +354,8 @@ def translated(error: DBAPIError | PoolTimeoutError | ConnectionError) -> Backde
         kind, sentence = answer
         return kind(EXPLAINED.get(_constraint(error), sentence))
     lost = isinstance(error, ConnectionError | OperationalError | InterfaceError)
-    return Unavailable() if lost else BackdeskError()
+    confused = isinstance(error, InternalError) and not state  # the driver, by a server that hung up meanwhile
+    return Unavailable() if lost or confused else BackdeskError()
 
 
 def _constraint(error: BaseException) -> str:

@@ -25,12 +25,12 @@ from admin_app.db import Acting, Database
 from admin_app.errors import BackdeskError, Conflict, Forbidden, NotFound, Unavailable
 from admin_app.models import ChangeSet, ChangeSetState, RowOutcome
 from admin_app.plugin import Authority, Chosen
-from admin_app.queries import rules, selections, undo, users
+from admin_app.queries import changes, rules, selections, undo, users
 from admin_app.queries.readable import mapper_of
 from admin_app.queries.selections import UNFINISHED
 from admin_app.queries.users import Actor
 from admin_app.registry import Registry
-from admin_app.settings import Limits, time_zone
+from admin_app.settings import Limits, Settings, time_zone
 
 logger = structlog.get_logger("backdesk.jobs")
 
@@ -62,6 +62,7 @@ async def step(database: Database, registry: Registry, limits: Limits, change_se
     except Unavailable:
         raise
     except BackdeskError as error:
+        logger.warning("work ended", change_set=change_set_id, why=error.message, exc_info=error.status >= 500)
         await end(database, change_set_id, ChangeSetState.FAILED, error.message)
     except Exception as error:
         logger.exception("work failed", change_set=change_set_id)
@@ -176,8 +177,7 @@ class Worker:
 
     database: Database
     registry: Registry
-    limits: Limits
-    jobs: int
+    settings: Settings
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -197,7 +197,7 @@ class Worker:
         raw = await connection.get_raw_connection()
         queries = queue.queries(raw.driver_connection)
         pgq = PgQueuer(queries.driver, queries=queries)
-        pgq.entrypoint(queue.ENTRYPOINT, concurrency_limit=self.jobs)(self._work)
+        pgq.entrypoint(queue.ENTRYPOINT, concurrency_limit=self.settings.jobs)(self._work)
         pgq.schedule("sweep", "17 * * * *")(self._sweep)
         pgq.schedule("adopt", "* * * * *")(self._adopt)
         running = asyncio.create_task(
@@ -226,7 +226,7 @@ class Worker:
         failures = 0
         while not self.stopping.is_set():
             try:
-                state = await step(self.database, self.registry, self.limits, change_set_id)
+                state = await step(self.database, self.registry, self.settings.limits, change_set_id)
             except Unavailable as error:
                 failures += 1
                 logger.warning("a chunk is tried again", change_set=change_set_id, why=error.message)
@@ -245,9 +245,10 @@ class Worker:
         await adopt(self.database)
 
     async def _sweep(self, schedule: Any) -> None:
-        """Forget selections that have expired."""
+        """Forget selections that have expired, and what became of each row long ago."""
         async with self.database.bookkeeping() as session:
             await selections.sweep(session)
+            await changes.forget(session, self.settings.outcome_days)
 
 
 async def drive(database: Database, registry: Registry, limits: Limits, change_set_id: int) -> None:
