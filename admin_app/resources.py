@@ -128,7 +128,7 @@ plugin.resource(
     label="Change set",
     icon="layers",
     group="History",
-    columns=("action", "id", "user", "reason", "reference", "changed", "skipped", "failed", "state", "started_at"),
+    columns=("action", "id", "user", "changed", "skipped", "failed", "state", "reference", "reason", "started_at"),
     details=(
         "action",
         "user",

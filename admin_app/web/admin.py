@@ -21,7 +21,7 @@ from starlette.routing import Route
 from admin_app.errors import BackdeskError, Forbidden
 from admin_app.models import ChangeSet
 from admin_app.queries.readable import humanized
-from admin_app.web import auth, changes, exporting, pages, recipes, records, undoing
+from admin_app.web import auth, changes, exporting, outcomes, pages, recipes, records, undoing
 from admin_app.web.context import BASE, Desk, exact, inside, path, render, when
 from admin_app.web.errors import ErrorPages
 from admin_app.web.views import Authorization, RecordView, view_of
@@ -37,8 +37,8 @@ CHANGE_SETS: tuple[tuple[str, tuple[str, ...], Page], ...] = (
     ("/change_set/reference/undo", ("GET", "POST"), undoing.everything),
     ("/change_set/{id}/state", ("GET",), changes.state),
     ("/change_set/{id}/changes", ("GET",), changes.changes),
-    ("/change_set/{id}/rows", ("GET",), changes.rows),
-    ("/change_set/{id}/rows.csv", ("GET",), changes.rows_csv),
+    ("/change_set/{id}/rows", ("GET",), outcomes.page),
+    ("/change_set/{id}/rows.csv", ("GET",), outcomes.as_csv),
     ("/change_set/{id}/cancel", ("POST",), changes.cancel),
     ("/change_set/{id}/retry", ("POST",), changes.retry),
     ("/change_set/{id}/undo", ("GET", "POST"), undoing.one),

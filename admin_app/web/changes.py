@@ -1,23 +1,22 @@
 """The page of a change set: what it does or did, live while it is under way, row by row, and what can be done then."""
 
 import secrets
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqladmin.templating import Jinja2Templates
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from admin_app import jobs
 from admin_app.actions import Order, noun, perform, preview
 from admin_app.editing import key_of
-from admin_app.errors import BadInput, BadRequest, Forbidden, NotFound
+from admin_app.errors import BadInput, Forbidden, NotFound
 from admin_app.models import AuditLog
-from admin_app.queries import change_sets, previews, progress, rules, undo
+from admin_app.queries import change_sets, previews, progress, rules
 from admin_app.queries.progress import Story
-from admin_app.queries.readable import mapper_of, table_label
+from admin_app.queries.readable import table_label
 from admin_app.queries.selections import UNFINISHED
 from admin_app.web import deeds, facts, pages
 from admin_app.web.context import (
@@ -31,15 +30,10 @@ from admin_app.web.context import (
     render,
     text_fields,
 )
-from admin_app.web.exports import Rows, csv_chunks
 
 AT_ONCE = 5_000
 """Changes up to which the page adds them up itself; more are added up after it, because that takes a moment."""
 
-PAGE = 50
-"""Rows of the report on one page."""
-
-OUTCOME_LENGTH = 300
 TOLD = frozenset({"state", "changed", "unchanged", "skipped", "failed", "reason", "reference"})
 """What the page says in words of its own."""
 
@@ -104,7 +98,7 @@ async def _state(request: Request, session: AsyncSession, story: Story) -> dict[
         "ended": ended,
         "line": None if ended else await progress.line(session, change_set.id),
         "pace": pace(story),
-        "outcomes": _outcomes(request, story),
+        "outcomes": shares(request, story),
         "failures": await progress.failures(session, change_set.id) if ended and change_set.failed else [],
         "undo": deeds.undo_offer(request, story),
         "undo_label": deeds.turn(story.turns + 1),
@@ -148,7 +142,7 @@ class Share:
     listed: str
 
 
-def _outcomes(request: Request, story: Story) -> list[Share]:
+def shares(request: Request, story: Story) -> list[Share]:
     """What became of how many rows; skipped ones by reason, most first."""
     change_set = story.change_set
     counted = [
@@ -219,13 +213,13 @@ async def _changes(request: Request, session: AsyncSession, story: Story) -> dic
     may = actor_of(request).may("audit_log.view")
     return {
         "effects": effects,
-        "samples": [(sample, _place(request, sample.kind, sample.record_id, sample.verb)) for sample in samples],
+        "samples": [(sample, place(request, sample.kind, sample.record_id, sample.verb)) for sample in samples],
         "more": sum(effect.number for effect in effects) > number,
         "log_url": path("audit_log", "list", change_set=story.change_set.id) if may and effects else "",
     }
 
 
-def _place(request: Request, kind: str, record_id: str, verb: str = "") -> str:
+def place(request: Request, kind: str, record_id: str, verb: str = "") -> str:
     """The page of a record that the audit log names by its kind; empty where there is none for the viewer."""
     resources = desk_of(request).registry.resources.values()
     found = next((one for one in resources if table_label(one.model.__tablename__) == kind), None)
@@ -237,86 +231,6 @@ def _place(request: Request, kind: str, record_id: str, verb: str = "") -> str:
     ):
         return ""
     return path(found.name, "details", record_id)
-
-
-# ---- Row by row
-
-
-async def rows(request: Request, templates: Jinja2Templates) -> Response:
-    """What became of each row, by outcome and page by page."""
-    outcome, after = _asked(request)
-    story = await seen(request)
-    change_set = story.change_set
-    async with desk_of(request).database.read() as session:
-        found = await progress.rows(session, change_set, after=after, limit=PAGE + 1, outcome=outcome)
-        keys = [row.key for row in found[:PAGE]]
-        left = await undo.left_alone(session, change_set.id, entries=keys) if change_set.undo_of_id and keys else []
-    here = path("change_set", change_set.id, "rows")
-    context = {
-        "title": f"Rows of change set {change_set.id}",
-        "words": deeds.told(desk_of(request).registry, story),
-        "change_set": change_set,
-        "outcomes": _outcomes(request, story),
-        "total": story.done,
-        "outcome": outcome,
-        "rows": [_shown(request, row) for row in found[:PAGE]],
-        "left": {record.entry_id: record for record in left},
-        "after": after,
-        "here": here,
-        "first_url": path("change_set", change_set.id, "rows", outcome=outcome or None) if after else "",
-        "next_url": path("change_set", change_set.id, "rows", outcome=outcome or None, after=keys[-1])
-        if len(found) > PAGE
-        else "",
-        "csv_url": path("change_set", change_set.id, "rows.csv", outcome=outcome or None),
-        "page_url": path("change_set", "details", change_set.id),
-        "may_list": actor_of(request).may("change_set.view"),
-    }
-    return await render(request, templates, "backdesk/change_set_rows.html", context)
-
-
-def _asked(request: Request) -> tuple[str, int]:
-    """The outcome and the row behind which to go on; raises BadRequest for what cannot be one."""
-    outcome, text = request.query_params.get("outcome", ""), request.query_params.get("after") or "0"
-    if len(outcome) > OUTCOME_LENGTH or "\x00" in outcome:
-        raise BadRequest(fields={"outcome": "takes changed, unchanged, skipped, failed, or a reason."})
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise BadRequest(fields={"after": "takes an id."})
-    return outcome, int(text)
-
-
-def _shown(request: Request, row: progress.Row) -> tuple[progress.Row, str, str]:
-    """A row with what its record is called, as far as the viewer may know, and its page."""
-    kind = table_label(row.table)
-    known = row.label and _may_know(request, row.table)
-    return row, row.label if known else f"{kind} {row.record_id}", _place(request, kind, row.record_id)
-
-
-def _may_know(request: Request, table: str) -> bool:
-    desk, mapper = desk_of(request), mapper_of(table)
-    return mapper is not None and desk.registry.may_know(actor_of(request), mapper.class_)
-
-
-async def rows_csv(request: Request, templates: Jinja2Templates) -> Response:
-    """What became of every row, as a file for spreadsheets."""
-    outcome, _ = _asked(request)
-    change_set = (await seen(request)).change_set
-    filename = f"change-set-{change_set.id}-rows.csv"
-
-    async def batches() -> AsyncIterator[Rows]:
-        async with desk_of(request).database.read() as session:
-            async for batch in progress.all_rows(session, change_set, outcome):
-                yield [_line(request, row) for row in batch]
-
-    return StreamingResponse(
-        csv_chunks(("kind", "id", "record", "outcome", "failed"), batches()),
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="{filename}"'},
-    )
-
-
-def _line(request: Request, row: progress.Row) -> tuple[str, str, str, str, bool]:
-    label = row.label if _may_know(request, row.table) else ""
-    return table_label(row.table), row.record_id, label, row.outcome, row.failed
 
 
 # ---- Cancelling, and trying again
@@ -336,16 +250,24 @@ async def retry(request: Request, templates: Jinja2Templates) -> Response:
     form = text_fields(await form_of(request))
     story, desk = await seen(request), desk_of(request)
     key = form.get("key", "")
-    if form.get("confirmed") and (earlier := await done_before(request, key)):
+    if "confirmed" in form and (earlier := await done_before(request, key)):
         return sent_twice(request, earlier)
     order = await _again(request, story, form)
-    if not form.get("confirmed"):
+    if "confirmed" not in form:
         return await _retry_form(request, story, order, templates)
     try:
+        if (typed := _typed(order)) and "".join(filter(str.isdecimal, form["confirmed"])) != typed:
+            raise BadInput(fields={"confirmed": f"Type {typed} to go on. Nothing has been changed yet."})
         done = await perform(desk.database, order, desk.settings.limits, idempotency_key=key or None)
     except BadInput as error:
         return await _retry_form(request, story, order, templates, form=form, error=error)
     return redirect(request, path("change_set", "details", done.change_set_id), Notice(done.sentence))
+
+
+def _typed(order: Order) -> str:
+    """The number of rows that has to be typed before what is dangerous is done again; empty where none has to be."""
+    action, number = order.action, order.chosen.requested
+    return str(number) if action.final or (action.danger and number > 1) else ""
 
 
 async def _again(request: Request, story: Story, form: dict[str, str]) -> Order:
@@ -390,6 +312,7 @@ async def _retry_form(
         "url": path("change_set", change_set.id, "retry"),
         "page_url": path("change_set", "details", change_set.id),
         "values": form or {"reason": change_set.reason or "", "reference": change_set.reference or ""},
+        "typed": _typed(order),
         "needs_reason": order.action.reason == "required",
         "problems": error.fields or {"": error.message} if error else {},
         "key": (form or {}).get("key") or secrets.token_urlsafe(16),
