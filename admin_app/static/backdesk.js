@@ -133,7 +133,7 @@
     });
     form.addEventListener("change", (event) => {
       if (event.target.name === "all") chosen.set(event.target.checked, event.target.checked ? [] : ids());
-      else if (event.target === everything && chosen.all) chosen.set(false);
+      else if (event.target === everything && chosen.all && !everything.checked) chosen.set(false);
       else if (event.target === everything) for (const id of ids()) chosen.put(id, everything.checked);
       else for (const box of boxes()) chosen.put(box.value, box.checked);
       chosen.keep();
