@@ -47,7 +47,7 @@ def create_app(settings: Settings, database: Database, registry: Registry | None
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await declare_permissions(database, registry)
-        worker = Worker(database, registry, settings.limits, settings.jobs)
+        worker = Worker(database, registry, settings)
         working = asyncio.create_task(worker.run()) if settings.worker else None
         yield
         worker.stopping.set()

@@ -35,7 +35,7 @@ def worker() -> None:
     registry = load(settings, core=[resources.plugin])
     log_to_stdout()
     database = Database.connect(urls(settings)[1], settings)
-    asyncio.run(_work(Worker(database, registry, settings.limits, settings.jobs)))
+    asyncio.run(_work(Worker(database, registry, settings)))
 
 
 async def _work(worker: Worker) -> None:

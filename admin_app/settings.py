@@ -84,6 +84,9 @@ class Settings:
     selection_hours: int = 24
     """BACKDESK_SELECTION_HOURS: how long the rows that somebody selected can be used."""
 
+    outcome_days: int = 90
+    """BACKDESK_OUTCOME_DAYS: how long it is kept what became of each row of a change set; counts are kept for good."""
+
     upload_limit_mb: int = 25
     """BACKDESK_UPLOAD_LIMIT_MB: the largest attachment that is accepted."""
 
@@ -117,6 +120,7 @@ class Settings:
             "jobs": reader.get("BACKDESK_JOBS", _number(1, 100)),
             "worker": reader.get("BACKDESK_WORKER", _switch),
             "selection_hours": reader.get("BACKDESK_SELECTION_HOURS", _number(1, 24 * 365)),
+            "outcome_days": reader.get("BACKDESK_OUTCOME_DAYS", _number(1, 36_500)),
             "upload_limit_mb": reader.get("BACKDESK_UPLOAD_LIMIT_MB", _number(1, 10_000)),
         }
         if reader.problems:

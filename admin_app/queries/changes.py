@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Update,
     and_,
     case,
+    delete,
     func,
     inspect,
     literal,
@@ -29,7 +31,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapper
 from sqlalchemy.sql import ColumnElement
 
 from admin_app.errors import BadInput
-from admin_app.models import AuditLog, RowOutcome, SelectionItem, Versioned
+from admin_app.models import AuditLog, ChangeSet, RowOutcome, SelectionItem, Versioned
 
 Model = TypeVar("Model")
 
@@ -218,6 +220,18 @@ async def record(
     texts = literal([text[:REASON_LENGTH] for text in outcomes.values()], ARRAY(String))
     rows = select(literal(chosen.change_set_id, BigInteger), func.unnest(ids), func.unnest(texts), literal(failed))
     await session.execute(_noted(rows))
+
+
+async def forget(session: AsyncSession, days: int, *, most: int = 100) -> int:
+    """Forget what became of each row in change sets older than so many days; their counts stay.
+
+    At most so many change sets at a time; returns how many it were.
+    """
+    first = select(func.min(RowOutcome.change_set_id)).scalar_subquery()
+    old = select(ChangeSet.id).where(ChangeSet.id >= first, ChangeSet.started_at < func.now() - timedelta(days=days))
+    ids = (await session.scalars(old.order_by(ChangeSet.id).limit(most))).all()
+    await session.execute(delete(RowOutcome).where(RowOutcome.change_set_id.in_(ids)))
+    return len(ids)
 
 
 def _noted(rows: Select[Any]) -> Any:
