@@ -19,10 +19,10 @@ IN_USE = "in use since"
 NOT_KEPT = "a secret that is nowhere kept"
 
 SENT = ("comments", "NOT coalesce((e.new ->> 'is_internal')::boolean, true)", "sent to the customer")
-PEOPLE = ("users", "true", "people are never deleted")
-STAYING = (SENT, PEOPLE)
 MADE_PUBLIC = ("comments", "(e.old ->> 'is_internal')::boolean AND NOT (e.new ->> 'is_internal')::boolean", SENT[2])
-"""Tables, and the condition under which what was created there stays, and why; a note that was made public does too."""
+"""A table, the condition under which what was created, or changed, there stays, and why."""
+
+PEOPLE, NEVER = "users", "people are never deleted"
 
 
 def of_updates(table: Table, names: Sequence[str], *, write: bool) -> str:
@@ -53,7 +53,7 @@ def of_creations(table: Table, *, write: bool) -> str:
     soft = "deleted_at" in table.columns
     later = f"""EXISTS (SELECT FROM audit_logs l WHERE l.table_name = '{table.name}' AND l.record_id = e.record_id
     AND l.id > e.entry AND (l.change_set_id IS NULL OR l.change_set_id NOT IN (SELECT id FROM ours)))"""
-    stays = _staying(table, *STAYING)
+    stays = _staying(table, SENT)
     used = "" if soft else "".join(f" WHEN EXISTS ({query}) THEN '{IN_USE}'" for query in _uses(table))
     gone = f"p.{_first(table)} IS NULL" + (" OR p.deleted_at IS NOT NULL" if soft else "")
     judged = f"""
@@ -138,8 +138,9 @@ def _statement(table: Table, judged: str, change: str, *, write: bool) -> str:
     return f"WITH {_ENTRIES}, {_OURS}, {present}, judged AS MATERIALIZED ({judged}){written} {_COUNTED}"
 
 
-def _staying(table: Table, *cases: tuple[str, str, str]) -> str:
-    return "".join(f" WHEN {condition} THEN '{why}'" for name, condition, why in cases if name == table.name)
+def _staying(table: Table, case: tuple[str, str, str]) -> str:
+    name, condition, why = case
+    return f" WHEN {condition} THEN '{why}'" if name == table.name else ""
 
 
 def _uses(table: Table) -> Iterable[str]:

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, bindparam, case, func, select, text, true, up
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from admin_app.errors import Conflict, NotFound
+from admin_app.errors import BackdeskError, Conflict, NotFound
 from admin_app.models import AuditLog, Base, ChangeSet, ChangeSetState, RowOutcome
 from admin_app.queries import reversal
 from admin_app.queries.audit import Logged, spoken
@@ -75,11 +75,13 @@ async def mark(session: AsyncSession, change_set_id: int) -> None:
 async def revert(session: AsyncSession, chosen: Chosen[AuditLog], authority: Any) -> Outcome:
     """Undo entries of the audit log; each is `changed` (undone), `unchanged` (was so already), or skipped with why.
 
-    `authority` tells what whoever undoes may do.
+    `authority` tells what whoever undoes may do. Raises BackdeskError where it is only to classify, and cannot.
     """
     trusted = authority.may("user.roles")
-    outcome = Outcome()
-    for group in await _groups(session, chosen):
+    outcome, groups = Outcome(), await _groups(session, chosen)
+    if chosen.classify and not _apart(groups):
+        raise BackdeskError("What becomes of these shows only when it is done.")
+    for group in groups:
         statement = text(_statement(group, trusted=trusted, write=not chosen.classify)).bindparams(
             bindparam("ids", type_=IDS)
         )
@@ -92,6 +94,12 @@ async def revert(session: AsyncSession, chosen: Chosen[AuditLog], authority: Any
 IDS = ARRAY(BigInteger)
 
 
+def _apart(groups: Sequence[Group]) -> bool:
+    """Whether what becomes of an entry does not hang on what was undone before it."""
+    once = all(group.wave == 1 for group in groups)
+    return once and (len({group.table for group in groups}) == 1 or all(group.action != "CREATE" for group in groups))
+
+
 def _statement(group: Group, *, trusted: bool, write: bool) -> str:
     table = Base.metadata.tables.get(group.table)
     stands = not trusted and not STANDING.get(group.table, frozenset()).isdisjoint(group.columns)
@@ -100,6 +108,8 @@ def _statement(group: Group, *, trusted: bool, write: bool) -> str:
     if table is None or not reversal.can_undo(table):
         return reversal.of_others(UNKNOWN, write=write)
     match group.action:
+        case "CREATE" if group.table == reversal.PEOPLE:
+            return reversal.of_others(reversal.NEVER, write=write)
         case "CREATE":
             return reversal.of_creations(table, write=write)
         case "DELETE":
