@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.engine.desk")
+pytest.register_assert_rewrite("tests.engine.desk", "tests.engine.machine")

@@ -39,7 +39,9 @@ plugin = Plugin(__name__)
 @plugin.action(Ticket, label="Postpone")
 async def postpone(session: AsyncSession, chosen: Chosen[Ticket]) -> Outcome:
     """Each time a day later, so that what is done twice shows."""
-    Path(os.environ["HOME"], "holder").write_text(str(os.getpid()))
+    holder = Path(os.environ["HOME"], "holder")
+    holder.with_suffix(f".{os.getpid()}").write_text(str(os.getpid()))
+    holder.with_suffix(f".{os.getpid()}").replace(holder)
     return await apply(session, chosen, set={Ticket.due_at: Ticket.due_at + timedelta(days=1)})
 '''
 
@@ -126,12 +128,6 @@ class Hall:
 
     async def start(self, **settings: str) -> Worker:
         """Start one more worker, and wait until it says that it works."""
-        worker = await self.command("worker", **settings)
-        await until(lambda: self._works(worker))
-        return worker
-
-    async def command(self, *words: str, **settings: str) -> Worker:
-        """Start `backdesk …`, which may drive work as well."""
         log = self.folder / f"worker {next(self.numbers)}"
         environment = {
             "PATH": os.environ["PATH"],
@@ -146,10 +142,11 @@ class Hall:
         }
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "admin_app.cli", *words, cwd=ROOT, env=environment, stdout=output, stderr=output
+                sys.executable, "-m", "admin_app.cli", "worker", cwd=ROOT, env=environment, stdout=output, stderr=output
             )
         worker = Worker(process, log)
         self.workers.append(worker)
+        await until(lambda: self._works(worker))
         return worker
 
     async def _works(self, worker: Worker) -> bool:
