@@ -11,9 +11,11 @@ from sqlalchemy import URL, Table, delete, insert, inspect, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.models import (
+    ApiToken,
     Attachment,
     Base,
     Comment,
+    Recipe,
     Role,
     RolePermission,
     SavedView,
@@ -82,6 +84,16 @@ SAMPLES = {
             UserSession,
             lambda n: {"token_sha256": n.to_bytes(32, "big"), "user_id": 1, "expires_at": NOON},
             {"revoked_at": NOON, "address": "::1"},
+        ),
+        Sample(
+            ApiToken,
+            lambda n: {"token_sha256": n.to_bytes(32, "big"), "user_id": 1, "name": f"row {n}", "expires_at": NOON},
+            {"revoked_at": NOON, "name": "Changed"},
+        ),
+        Sample(
+            Recipe,
+            lambda n: {"name": f"Row {n}", "resource": "ticket", "action": "assign.assign", "inputs": {"agent": None}},
+            {"inputs": {"agent": {"id": None}}, "filter": "status=open", "reason": "Changed"},
         ),
         Sample(
             SavedView,
