@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 PYTHONS ?= python3.14 python3.13 python3.12 python3.11 python3
 POSTGRES_15 := $(wildcard /usr/lib/postgresql/15/bin)
 
+# Processes that test side by side, each with files of tests and a server of its own: `make test WORKERS=2`; 0 is none.
+WORKERS ?= 0
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -36,10 +40,10 @@ demo: install ## Start a made-up support desk on http://127.0.0.1:8000
 test: lint test-18 test-15 ## Lint, then all tests, on PostgreSQL 18 and on an installed 15
 
 test-18: install ## All tests, on the PostgreSQL 18 that pip installed
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-15: install ## All tests but the browser's and the slow ones, on /usr/lib/postgresql/15 where that exists
-	$(if $(POSTGRES_15),BACKDESK_PG_BINDIR=$(POSTGRES_15) $(BIN)/pytest -m "not browser and not slow",\
+	$(if $(POSTGRES_15),BACKDESK_PG_BINDIR=$(POSTGRES_15) $(PYTEST) -m "not browser and not slow",\
 	@echo "PostgreSQL 15 is not installed here, so the second round of tests was left out.")
 
 lint: install ## Style, import contracts, types, plugins and migrations, fastest first

@@ -40,6 +40,11 @@ from admin_app.web.context import TOKEN_FIELD, Desk
 SERVER_VARIABLE = "BACKDESK_TEST_DATABASE_URL"
 """Names a PostgreSQL server to test on, as its owner; unset, a local one is started for the run."""
 
+UNHURRIED = ("fsync", "full_page_writes", "synchronous_commit")
+"""What a server does so that nothing is lost when the machine stops; one that is thrown away can leave it."""
+
+RELOAD = "--command=SELECT pg_reload_conf()"
+
 
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[URL]:
@@ -51,6 +56,7 @@ def server_url() -> Iterator[URL]:
     with tempfile.TemporaryDirectory(prefix="backdesk-tests-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)  # where root runs the tests, the server is another user's and must get in
         server = find_or_start(Path(folder), settings.pg_bindir)
+        server.run("psql", *(f"--command=ALTER SYSTEM SET {name} = off" for name in UNHURRIED), RELOAD)
         yield server.owner_url
         server.stop()
 
