@@ -214,6 +214,7 @@ async def _show(page: Page, filled: Filled) -> Response:
         "key": values.get("key") or secrets.token_urlsafe(16),
         "url": path(resource.name, "do", action.permission),
         "lookup": path(resource.name, "lookup", action.permission),
+        "recipe_url": recipes.save_url(request, resource, action, page.choice, page.back),
         **facts,
     }
     return await render(request, page.templates, "backdesk/action.html", context, status=filled.status)

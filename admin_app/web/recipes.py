@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from sqladmin.templating import Jinja2Templates
 from sqlalchemy import Select
@@ -38,6 +38,7 @@ from admin_app.web.context import (
     zone_of,
 )
 from admin_app.web.panel import Chip
+from admin_app.web.selecting import Choice
 
 HOME = path("recipes")
 
@@ -174,6 +175,26 @@ def _fields(inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, str(text)) for name, texts in many.items() for text in texts]
 
 
+def save_url(request: Request, resource: Resource, action: Action, choice: Choice, back: str) -> str:
+    """Where an action for what a list found is saved as a recipe; empty where it cannot be."""
+    if not actor_of(request).may(recipes.SAVE) or not _filter(request, resource, choice, back):
+        return ""
+    return path("recipes", "save", resource.name, action.permission)
+
+
+def _filter(request: Request, resource: Resource, choice: Choice, back: str) -> str:
+    """The filter of the list in which rows were chosen, all or only some; empty where it leaves nothing out."""
+    list_address = urlsplit(back)
+    text = list_address.query if list_address.path == path(resource.name, "list") else ""
+    if choice.selection is not None and choice.selection.filter:
+        text = choice.selection.filter
+    try:
+        asked = selecting.asked(request, resource, parse_qsl(text, keep_blank_values=True))
+    except BadRequest:
+        return ""
+    return text if asked.narrowed or asked.trash else ""
+
+
 async def save(request: Request, templates: Jinja2Templates) -> Response:
     """A POST from an action's form asks for a name; one with a name saves the recipe."""
     form, desk = await form_of(request), desk_of(request)
@@ -182,8 +203,8 @@ async def save(request: Request, templates: Jinja2Templates) -> Response:
     resource = desk.registry.resource(request.path_params["resource"])
     fields = text_fields(form)
     if "filter" not in fields:
-        kept = (await selecting.chosen(request, resource, form)).selection
-        fields["filter"] = kept.filter if kept else ""
+        choice = await selecting.chosen(request, resource, form)
+        fields["filter"] = _filter(request, resource, choice, fields.get("back", ""))
     inputs = forms.filled(form, inputs_of(action.function)).texts
     if "recipe_name" not in fields:
         return await _ask(request, templates, action, resource, fields, inputs, {})

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import URL
 
 from admin_app.db import Acting, Database
-from admin_app.models import Attachment, Ticket, TicketPriority, User
+from admin_app.models import Attachment, Recipe, Ticket, TicketPriority, User
 from admin_app.queries import trash
 from admin_app.queries.changes import Chosen
 from admin_app.testing import Make, scratch_database
@@ -72,6 +72,9 @@ PAGES = {
     "/admin/page/stats/statistics": "Statistics",
     "/admin/page/audit_viewer/audit_log": "Who changed what",
     "/admin/page/audit_viewer/audit_log?type=tickets&person=1": "Who changed what",
+    "/admin/recipes": "Recipes",
+    "/admin/recipes/1/edit": "Edit recipe",
+    "/admin/recipes/1/delete": "Delete “Monday: what Ana has”?",
     "/admin/ticket/details/999999": "Not found",
     "/admin/change_set/create": "Not allowed",
     "/admin/ticket/list?colour=red": "Not understood",
@@ -107,6 +110,12 @@ async def furnish(database: Database) -> User:
     await make.save(Attachment(ticket_id=tickets[0].id, uploaded_by_id=agent.id, **file))
     async with database.transaction(Acting(user_id=lead.id, reason="a duplicate"), "trash.put") as change:
         await trash.put(change.session, Chosen.of(Ticket, [tickets[7].id]), lead.id, "a duplicate")
+    facts = {"resource": "ticket", "created_by_id": lead.id, "reason": "So that everybody begins the week with room."}
+    ana = f"assignee={agent.id}&status=open,in_progress&created_at=last-30-days&tags=hardware"
+    await make.save(Recipe(name="Monday: what Ana has", action="assign.unassign", filter=ana, inputs={}, **facts))
+    given = {"content": "Please look at this <b>again</b>, and tell the customer. " * 5}
+    await make.save(Recipe(name="Ask again", action="notes.add", filter="status=open", inputs=given, **facts))
+    await make.save(Recipe(name="Of a plugin that is gone", action="gone.deed", filter="", inputs={}, **facts))
     return lead
 
 

@@ -71,6 +71,7 @@ def all_routes() -> list[tuple[str, str]]:
 
 ROUTES = all_routes()
 FILLED_IN = {
+    "resource": [*REGISTRY.resources, "Ticket"],
     "identity": [*REGISTRY.resources, "sqladmin", "Ticket"],
     "action": list(REGISTRY.actions),
     "field": ["assignee", "creator", "tags", "ticket", "assign.assign:agent", "assign.assign:chosen", "trash.put:x"],
@@ -96,6 +97,7 @@ def addresses(route: str, known: dict[str, list[str]] = FILLED_IN) -> st.SearchS
 
 FORMS = {name: [*one.form, *one.create_form] for name, one in REGISTRY.resources.items()}
 NAMES: dict[str, list[str]] = {
+    "recipes": ["recipe_name", "reason", "version", "filter", "selection", "back", "priority", "agents_lines", "tags"],
     "list": [
         "q",
         "sort",

@@ -77,10 +77,21 @@ async def test_the_page_of_an_action_offers_to_save_what_a_filter_found(client: 
         assert text in listed, text
 
 
-async def test_rows_that_were_ticked_one_by_one_make_no_recipe(client: Browser, make: Make) -> None:
+async def test_rows_that_were_ticked_in_a_filtered_list_offer_its_filter_and_others_none(
+    client: Browser, make: Make
+) -> None:
     ticket = await make.ticket()
-    chosen = await client.submit("/admin/ticket/do/assign.unassign", {"ids": str(ticket.id)})
-    assert "Save as recipe" not in (await client.get(chosen.headers["location"])).text
+    url = "/admin/ticket/do/assign.unassign"
+    for filter, offered in (("status=open&sort=id", True), ("sort=id", False), ("", False)):  # noqa: A001
+        chosen = await client.submit(url, {"ids": str(ticket.id), "filter": filter})
+        page = (await client.get(chosen.headers["location"])).text
+        assert ("Save as recipe" in page) is offered, filter
+    back = {"ids": str(ticket.id), "back": "/admin/ticket/list?status=open&sort=id"}
+    asked = (await client.submit(f"{SAVE}assign.unassign", back)).text
+    assert "Status: <b>Open</b>" in asked
+    for other in ("/admin/tag/list?q=x", "/admin/ticket/list?stats=open", "/admin/ticket/list"):
+        asked = (await client.submit(f"{SAVE}assign.unassign", {**back, "back": other})).text
+        assert 'name="filter" hidden>\n</textarea>' in asked
 
 
 async def test_a_recipe_leads_to_its_action_with_todays_matches_and_is_done_from_there(
