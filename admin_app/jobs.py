@@ -89,10 +89,13 @@ async def _order(session: AsyncSession, registry: Registry, kept: Any) -> Order:
         return Order(action=UNDO, chosen=Chosen.audited(kept.undo_of_id, kept.requested), **common)
     if (mapper := mapper_of(kept.parameters["resource"])) is None:
         raise NotFound("What this is about is not loaded any more.")
-    chosen = Chosen.frozen(mapper.class_, kept.selection_id, kept.requested)
-    if isinstance(authority, Actor):
-        chosen = chosen.seen(rules.visible(authority, mapper.class_))
+    chosen = _seen(Chosen.frozen(mapper.class_, kept.selection_id, kept.requested), authority)
     return Order(action=registry.action(kept.action), chosen=chosen, given=kept.parameters["inputs"], **common)
+
+
+def _seen(chosen: Chosen[Any], authority: Authority) -> Chosen[Any]:
+    """The rows that whoever acts may see; the operator sees all."""
+    return chosen.seen(rules.visible(authority, chosen.model)) if isinstance(authority, Actor) else chosen
 
 
 async def _authority(session: AsyncSession, user_id: int | None) -> Authority:
@@ -145,7 +148,7 @@ async def retry(
         resource = registry.resource_of(mapper.class_)
         name = resource.name if resource else mapper.class_.__tablename__
         kept = await selections.freeze(session, failed, user_id=acting.user_id, resource=name, limit=limits.bulk)
-    chosen = Chosen.frozen(mapper.class_, kept.id, kept.row_count)
+    chosen = _seen(Chosen.frozen(mapper.class_, kept.id, kept.row_count), authority)
     zone = time_zone(found.parameters.get("zone", "UTC"))
     given: Mapping[str, str] = found.parameters["inputs"]
     action = registry.action(found.action)

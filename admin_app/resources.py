@@ -57,7 +57,7 @@ plugin.resource(
     form=("content", "is_internal"),
     create_form=("ticket", "content", "is_internal"),
     search=("content",),
-    filters=("author", "is_internal", "created_at"),
+    filters=("ticket", "author", "is_internal", "created_at"),
     sort=("created_at", "id"),
     default_sort="-created_at",
 )

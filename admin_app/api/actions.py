@@ -1,7 +1,6 @@
 """Actions for scripts: choosing rows, a preview, and doing it, as one change set, whoever sends it twice."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -149,15 +148,8 @@ async def retry(request: Request) -> Response:
     require(request, action.permission)
 
     async def order() -> Order:
-        made = await jobs.retry(
-            desk.database,
-            desk.registry,
-            actor,
-            acting_of(request, body),
-            found.id,
-            desk.settings.limits,
-        )
-        return replace(made, chosen=made.chosen.seen(rules.visible(actor, made.chosen.model)))
+        limits = desk.settings.limits
+        return await jobs.retry(desk.database, desk.registry, actor, acting_of(request, body), found.id, limits)
 
     return await _ordered(request, action, order)
 

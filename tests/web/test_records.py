@@ -1,8 +1,11 @@
 """The page of one record through the web door: what it shows, to whom, and addresses that are none."""
 
+import html
+import re
+
 import pytest
 
-from admin_app.db import Acting
+from admin_app.db import Acting, Database
 from admin_app.models import (
     Comment,
     Ticket,
@@ -150,3 +153,17 @@ async def test_a_record_in_the_trash_says_who_put_it_there_and_why_and_can_only_
     noted = await client.submit(f"/admin/ticket/comments/{ticket.id}", {"content": "Too late"})
     assert noted.status_code == 404
     assert await count(client, Comment) == 0
+
+
+async def test_a_long_conversation_leads_to_its_earlier_comments(
+    client: Browser, database: Database, make: Make
+) -> None:
+    ticket, agent = await make.ticket(), await make.agent()
+    await make.ticket()
+    async with database.transaction(Acting.system(), "test.make") as change:
+        change.session.add_all(Comment(ticket_id=ticket.id, author_id=agent.id, content=f"No. {n}") for n in range(201))
+    page = await client.get(f"/admin/ticket/details/{ticket.id}")
+    found = re.search(r'<a href="([^"]+)">Show earlier comments', page.text)
+    assert found
+    earlier = await client.get(html.unescape(found[1]))
+    assert (earlier.status_code, "201" in earlier.text) == (200, True)
