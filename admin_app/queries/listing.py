@@ -44,8 +44,9 @@ class Listed(Protocol):
 class ListQuery:
     """What a list is asked for; `sort` has a `-` in front where the greatest comes first, `page` counts from 1.
 
-    `change_set` is one that was about the rows, and `outcome` what became of them in it. `visible` is not asked for but
-    demanded: what a row must fulfil for this viewer. `among` is what rows must fulfil in place of what is asked for.
+    `change_set` is one that was about the rows, and `outcome` what became of them in it, which may be `audited` only.
+    `visible` is not asked for but demanded: what a row must fulfil for this viewer. `among` is what rows must fulfil in
+    place of what is asked for.
     """
 
     listed: Listed
@@ -58,6 +59,7 @@ class ListQuery:
     overdue: bool | None = None
     change_set: int | None = None
     outcome: str = ""
+    audited: bool = True
     visible: tuple[ColumnElement[bool], ...] = ()
     among: ColumnElement[bool] | None = None
 
@@ -111,7 +113,7 @@ class ListQuery:
             overdue = cast(ColumnElement[bool], model.is_overdue)
             found.append(overdue if self.overdue else ~overdue)
         if self.change_set:
-            found.append(touched(model, self.change_set, self.outcome))
+            found.append(touched(model, self.change_set, self.outcome, audited=self.audited))
         if self.q:
             found.append(_matches(self.listed, self.q))
         return found

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, case, cast, inspect, select, union
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper
 
 from admin_app.models import AuditLog, ChangeSet, RowOutcome
@@ -13,11 +14,11 @@ OUTCOMES = (CHANGED, UNCHANGED, SKIPPED, FAILED)
 """What may have become of a row, apart from why it was skipped or failed."""
 
 
-def touched(model: type[Any], change_set_id: int, outcome: str = "") -> ColumnElement[bool]:
+def touched(model: type[Any], change_set_id: int, outcome: str = "", *, audited: bool = True) -> ColumnElement[bool]:
     """The condition that a change set was about a row, and that this became of it; any outcome where none is named.
 
-    Besides OUTCOMES an outcome may be the reason why rows were skipped or failed. Records that were edited one by one
-    are found as well: their outcome is "changed".
+    Besides OUTCOMES an outcome may be the reason why rows were skipped or failed. With `audited`, records of which only
+    the audit log tells are found as well, with the outcome "changed": those edited one by one, and those of long ago.
     """
     table = inspect(model).local_table.name
     noted = (
@@ -27,11 +28,17 @@ def touched(model: type[Any], change_set_id: int, outcome: str = "") -> ColumnEl
     )
     if outcome:
         noted = noted.where(*became(outcome))
-    if outcome not in {"", CHANGED} or len(_mapper(model).primary_key) > 1:
+    if not audited or outcome not in {"", CHANGED} or len(_mapper(model).primary_key) > 1:
         return _key(model).in_(noted)
     entry = case((AuditLog.table_name == table, cast(AuditLog.record_id, BigInteger)))
-    audited = select(entry).where(AuditLog.change_set_id == change_set_id, AuditLog.table_name == table)
-    return _key(model).in_(union(noted, audited))
+    logged = select(entry).where(AuditLog.change_set_id == change_set_id, AuditLog.table_name == table)
+    return _key(model).in_(union(noted, logged))
+
+
+async def is_noted(session: AsyncSession, change_set_id: int) -> bool:
+    """Whether it is known of each row what became of it, so that the audit log need not be asked."""
+    found = select(RowOutcome.record_id).where(RowOutcome.change_set_id == change_set_id).limit(1)
+    return await session.scalar(found) is not None
 
 
 def became(outcome: str) -> list[ColumnElement[bool]]:

@@ -1,5 +1,6 @@
 """The list of a resource: one page of its records with search, filters and actions, and the whole of it as a file."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from admin_app.models import AuditLog, ChangeSet
 from admin_app.plugin import Action, Resource, Where
 from admin_app.queries import rows
 from admin_app.queries.listing import DEEPEST, SIZES, ListQuery
+from admin_app.queries.touched import is_noted
 from admin_app.web import cells, deeds, panel, selecting
 from admin_app.web.context import actor_of, desk_of, path, render, zone_of
 from admin_app.web.entries import in_words
@@ -23,6 +25,8 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
     if _long(request):
         return RedirectResponse(panel.with_query(path(resource.name, "list"), query.pairs()), status_code=302)
     async with desk_of(request).database.read() as session:
+        if query.change_set and await is_noted(session, query.change_set):
+            query = replace(query, audited=False)
         found = await rows.page_of(session, query, cells.shown_names(resource, query))
         count = await rows.count_of(session, query)
         named = await rows.related(session, query)
