@@ -27,6 +27,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.models import Ticket
@@ -42,7 +43,9 @@ async def postpone(session: AsyncSession, chosen: Chosen[Ticket]) -> Outcome:
     holder = Path(os.environ["HOME"], "holder")
     holder.with_suffix(f".{os.getpid()}").write_text(str(os.getpid()))
     holder.with_suffix(f".{os.getpid()}").replace(holder)
-    return await apply(session, chosen, set={Ticket.due_at: Ticket.due_at + timedelta(days=1)})
+    outcome = await apply(session, chosen, set={Ticket.due_at: Ticket.due_at + timedelta(days=1)})
+    await session.execute(select(func.pg_sleep(float(os.environ.get("SLOWLY", "0")))))
+    return outcome
 '''
 
 MAKE = """

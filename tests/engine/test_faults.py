@@ -28,8 +28,11 @@ from tests.postgres.machine import folder_for_servers, processes_of
 
 pytestmark = pytest.mark.slow
 
-ROWS, MANY = 20_000, 30_000
+ROWS = 20_000
 KILLS = 20
+SLOWLY = "0.25"
+"""Seconds that a chunk takes at least, where faults are to hit it in the middle."""
+
 LIMITS = Limits(bulk=200_000, inline=1, chunk=CHUNK)
 DICE = random.Random("faults")  # noqa: S311  tests need repeatable dice
 
@@ -85,8 +88,8 @@ async def moment() -> None:
 async def killed_again_and_again(floor: Floor, times: int) -> list[float]:
     """Kill whoever works, so many times; seconds from each kill to the next chunk of another."""
     hall, waits = floor.hall, []
-    await floor.tickets(MANY)
-    await asyncio.gather(*(hall.start() for _ in range(3)))
+    await floor.tickets(ROWS)
+    await asyncio.gather(*(hall.start(SLOWLY=SLOWLY) for _ in range(3)))
     change_set = await floor.job()
     await hall.beyond(change_set, 0)
     async with asyncio.TaskGroup() as starting:
@@ -95,10 +98,10 @@ async def killed_again_and_again(floor: Floor, times: int) -> list[float]:
             await moment()
             await hall.holder.kill()
             done = await hall.position(change_set)
-            assert done < MANY
-            starting.create_task(hall.start())
+            assert done < ROWS
+            starting.create_task(hall.start(SLOWLY=SLOWLY))
             waits.append(await hall.beyond(change_set, done))
-    await hall.judge(change_set, MANY)
+    await hall.judge(change_set, ROWS)
     return waits
 
 
