@@ -127,10 +127,12 @@ async def test_bookkeeping_writes_what_is_not_audited_and_nothing_else(live_data
     assert await count(live_database, Throttle) == 1
     with pytest.raises(NobodyActing):
         await add_tag(live_database.bookkeeping())
+    assert await count(live_database, Tag) == 0
+    async with live_database.transaction(Acting.system(), "test.add") as change:
+        change.session.add(Tag(name="a"))
     with pytest.raises(NobodyActing):
         async with live_database.bookkeeping() as session:
-            await session.execute(update(Ticket).values(title="a"))
-    assert await count(live_database, Tag) == 0
+            await session.execute(update(Tag).values(name="b"))
 
 
 async def test_who_acted_is_forgotten_before_the_connection_is_used_again(lone: Database) -> None:
