@@ -9,16 +9,12 @@ from sqlalchemy.orm import Mapper
 from admin_app.models import AuditLog, ChangeSet, RowOutcome
 from admin_app.queries.changes import CHANGED, UNCHANGED
 
-SKIPPED, FAILED = "skipped", "failed"
-OUTCOMES = (CHANGED, UNCHANGED, SKIPPED, FAILED)
-"""What may have become of a row, apart from why it was skipped or failed."""
-
 
 def touched(model: type[Any], change_set_id: int, outcome: str = "", *, audited: bool = True) -> ColumnElement[bool]:
     """The condition that a change set was about a row, and that this became of it; any outcome where none is named.
 
-    Besides OUTCOMES an outcome may be the reason why rows were skipped or failed. With `audited`, records of which only
-    the audit log tells are found as well, with the outcome "changed": those edited one by one, and those of long ago.
+    An outcome is `changed`, `unchanged`, `skipped`, `failed`, or why a row was skipped or failed. With `audited`,
+    records of which only the audit log tells are found as well, as changed: those edited one by one, or long ago.
     """
     table = inspect(model).local_table.name
     noted = (
@@ -42,7 +38,7 @@ async def is_noted(session: AsyncSession, change_set_id: int) -> bool:
 
 
 def became(outcome: str) -> list[ColumnElement[bool]]:
-    """The condition of one row's outcome: one of OUTCOMES, or why it was skipped or failed."""
+    """The condition of one row's outcome, named as for `touched`."""
     match outcome:
         case "skipped":
             return [RowOutcome.outcome.not_in((CHANGED, UNCHANGED)), ~RowOutcome.failed]

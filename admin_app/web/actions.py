@@ -17,6 +17,7 @@ from admin_app.inputs import Input, inputs_of
 from admin_app.plugin import Action, Resource
 from admin_app.queries import change_sets
 from admin_app.queries.readable import humanized
+from admin_app.queries.selections import UNFINISHED
 from admin_app.web import forms, recipes, selecting
 from admin_app.web.context import (
     Notice,
@@ -84,7 +85,9 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
     if shown:
         return await _show(asked, await _foreseen(asked))
     form = FormData(given)
-    return await (_rehearse if form.get("preview") else _perform)(asked, form)
+    if form.get("preview"):
+        return await _show(asked, await _tried(asked, form))
+    return await _perform(asked, form)
 
 
 async def _keep(
@@ -124,10 +127,6 @@ async def _tried(page: Page, form: FormData) -> Filled:
         return Filled(values=values, problems=fields or {"": error.message}, status=error.status)
 
 
-async def _rehearse(page: Page, form: FormData) -> Response:
-    return await _show(page, await _tried(page, form))
-
-
 async def _perform(page: Page, form: FormData) -> Response:
     request, desk = page.request, desk_of(page.request)
     key = _text(form, "key") or None
@@ -143,6 +142,8 @@ async def _perform(page: Page, form: FormData) -> Response:
         if earlier is None:
             raise
         href = path("change_set", "details", earlier.id)
+        if earlier.state in UNFINISHED:
+            return redirect(request, href, Notice("This was sent twice and is being done once.", "info"))
         notice = Notice("This was sent twice and has been done once.", "info", href, "See the change set")
         return redirect(request, page.back, notice)
     return _done(page, done)

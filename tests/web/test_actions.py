@@ -273,7 +273,7 @@ async def test_of_many_rows_the_first_are_tried_and_all_are_counted(database: Da
         await client.sign_in(await make.lead())
         kept = await client.submit(ASSIGN, {"all": "1"})
         selection = kept.headers["location"].split("selection=")[1].split("&")[0]
-        fields = {"selection": selection, "agent": agent.id, "confirmed": "1"}
+        fields = {"selection": selection, "agent": agent.id, "confirmed": "1", "key": "one-form"}
         page = await client.submit(ASSIGN, {**fields, "preview": "1"})
         assert "Tried on the first 3 of 7; all were counted." in page.text
         assert outcomes(page) == {"would change": 7}
@@ -282,7 +282,11 @@ async def test_of_many_rows_the_first_are_tried_and_all_are_counted(database: Da
         [made] = await change_sets(client, "assign.assign")
         assert answer.headers["location"] == f"/admin/change_set/details/{made.id}"
         assert (made.state, made.requested, made.changed) == (ChangeSetState.QUEUED, 7, 0)
-        assert "Assign to agent: 7 tickets are being worked on." in (await client.get(answer.headers["location"])).text
+        shown = await client.get(answer.headers["location"])
+        assert "Assign to agent: 7 tickets are being worked on." in shown.text
+        twice = await client.submit(ASSIGN, fields)
+        assert twice.headers["location"] == answer.headers["location"]
+        assert len(await change_sets(client, "assign.assign")) == 1
 
 
 # ---- What cannot be done by a slip
