@@ -162,6 +162,7 @@ async def test_the_keyboard_alone_selects_previews_and_performs(window: Page) ->
     await window.keyboard.press("h")
     await expect(window.get_by_role("region", name="What would happen to 60 tickets")).to_contain_text("High")
     await expect(window.get_by_label("Priority")).to_be_focused()
+    await expect(window.locator("#previewed")).to_have_text("Preview: 60 of 60 would change.")
     await window.get_by_label("Reference").focus()
     await window.keyboard.type("TICKET-123")
     await window.keyboard.press("Enter")  # asks for a preview, never for more
