@@ -10,9 +10,9 @@ import click
 
 from admin_app.actions import Order
 from admin_app.choosing import by_filter, visible_to
-from admin_app.cli_orders import Desk, How, Person, carry_out, opened, person, settled
+from admin_app.cli_orders import Desk, How, Person, carry_out, nothing, opened, person, settled
 from admin_app.cli_telling import counted
-from admin_app.errors import BackdeskError, BadInput
+from admin_app.errors import BackdeskError, BadInput, NothingMatches
 from admin_app.inputs import Input, inputs_of
 from admin_app.plugin import Action, Chosen, Resource
 from admin_app.registry import Registry
@@ -52,6 +52,7 @@ def _parser(action: Action, inputs: Sequence[Input], registry: Registry) -> argp
     _add_rows(parser, action, registry)
     parser.add_argument("--preview", action="store_true", help="say what it would do, and change nothing")
     parser.add_argument("--yes", type=_number, metavar="N", help="the number of rows, in place of typing it")
+    parser.add_argument("--at-most", type=_number, metavar="N", help="do nothing where more rows match; asks no more")
     parser.add_argument("--detach", action="store_true", help="leave long work to the workers, and return at once")
     parser.add_argument("--json", action="store_true", help="tell it as JSON, for scripts")
     parser.add_argument(
@@ -88,7 +89,8 @@ async def _do(settings: Settings, registry: Registry, action: Action, given: dic
     if given["on"] is None:
         raise BadInput("Say with --on which kind of record is meant.")
     resource = registry.resource(given["on"])
-    how = How(preview=given["preview"], yes=given["yes"], detach=given["detach"], as_json=given["json"])
+    sizes = {"yes": given["yes"], "at_most": given["at_most"]}
+    how = How(preview=given["preview"], detach=given["detach"], as_json=given["json"], **sizes)
     ids, without = _ids(given["ids"] or ()), _ids(given["without"])
     async with opened(settings, registry) as desk:
         who = await person(desk, given["actor"], given["reason"], given["reference"])
@@ -96,7 +98,10 @@ async def _do(settings: Settings, registry: Registry, action: Action, given: dic
             visible = visible_to(who.authority, resource)
             chosen = Chosen.of(resource.model, set(ids) - set(without)).seen(visible)
         else:
-            chosen = await _matching(desk, resource, given["where"], who, without, how)
+            try:
+                chosen = await _matching(desk, resource, given["where"], who, without, how)
+            except NothingMatches:
+                return nothing(resource.model, how)
         values = {name.removeprefix("input_"): text for name, text in given.items() if name.startswith("input_")}
         order = Order(
             authority=who.authority,

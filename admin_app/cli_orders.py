@@ -54,10 +54,11 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True)
 class How:
-    """How an order is carried out: only previewed, confirmed by a number, left to the workers, told as JSON."""
+    """How an order is carried out: only previewed, confirmed by a number or up to one, left to the workers, as JSON."""
 
     preview: bool = False
     yes: int | None = None
+    at_most: int | None = None
     detach: bool = False
     as_json: bool = False
 
@@ -112,6 +113,15 @@ async def carry_out(desk: Desk, order: Order, how: How) -> int:
     return DONE if how.detach and report.unfinished else report.code
 
 
+def nothing(model: type[Any], how: How) -> int:
+    """Say that no row matches, which is no mistake; returns the exit code."""
+    how.say(f"{counted(model, 0)} match, so there is nothing to do.")
+    if how.as_json:
+        outcome = {"changed": 0, "unchanged": 0, "skipped": {}, "failed": 0}
+        click.echo(json.dumps({"requested": 0, **({"outcome": outcome} if how.preview else outcome)}))
+    return DONE
+
+
 async def done(desk: Desk, order: Order, how: How) -> "Report":
     """Do what is ordered: at once, or, where it is long, as a promise that is kept here or by the workers."""
     performed = await perform(desk.database, order, desk.settings.limits)
@@ -125,8 +135,11 @@ async def confirmed(desk: Desk, order: Order, how: How) -> None:
     """Have the number of rows typed before what is dangerous or final; raises BadInput for another number."""
     order = checked(order, desk.settings.limits)
     number, action = order.chosen.requested, order.action
+    if how.at_most is not None and number > how.at_most:
+        what = counted(order.chosen.model, number)
+        raise BadInput(f"{what} would be touched, and --at-most allows {how.at_most:,}. Nothing was changed.")
     typed = how.yes
-    if typed is None and (action.danger or action.final):
+    if typed is None and how.at_most is None and (action.danger or action.final):
         async with desk.database.read() as session:
             await parse(session, inputs_of(action.function), order.given, order.zone)
         typed = _asked(f"{action.label}: {counted(order.chosen.model, number)}. {action.final}".strip(), number)

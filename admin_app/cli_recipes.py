@@ -10,9 +10,9 @@ import click
 from admin_app import recipes
 from admin_app.cli_do import finished
 from admin_app.cli_jobs import as_json, as_somebody
-from admin_app.cli_orders import Desk, How, Person, carry_out, opened, person, settled
+from admin_app.cli_orders import Desk, How, Person, carry_out, nothing, opened, person, settled
 from admin_app.cli_telling import counted
-from admin_app.errors import BadInput
+from admin_app.errors import BadInput, NothingMatches
 from admin_app.inputs import inputs_of
 from admin_app.models import Recipe
 from admin_app.plugin import Action
@@ -131,6 +131,7 @@ def _values(found: Recipe) -> dict[str, Any]:
 @click.option("--preview", is_flag=True, help="Say what it would do, and change nothing.")
 @as_somebody
 @click.option("--yes", type=int, metavar="N", help="The number of rows, in place of typing it.")
+@click.option("--at-most", type=int, metavar="N", help="Do nothing where more rows match; asks no more.")
 @click.option("--reason", help="Why, in place of the recipe's own reason.")
 @click.option("--reference", help="Under which it is found and undone later, such as TICKET-123.")
 @click.option("--detach", is_flag=True, help="Leave long work to the workers, and return at once.")
@@ -140,20 +141,24 @@ def run(
     preview: bool,
     email: str | None,
     yes: int | None,
+    at_most: int | None,
     reason: str | None,
     reference: str | None,
     detach: bool,
     as_json: bool,
 ) -> None:
     """Do what the recipe NAME says to whatever matches its filter now, for whoever runs it."""
-    how = How(preview=preview, yes=yes, detach=detach, as_json=as_json)
+    how = How(preview=preview, yes=yes, at_most=at_most, detach=detach, as_json=as_json)
 
     async def work() -> int:
         async with opened(*settled()) as desk:
             who, found = await _found(desk, name, email, reason, reference)
-            made = await recipes.order(
-                desk.database, desk.settings, desk.registry, who.authority, who.acting, found, who.zone
-            )
+            try:
+                made = await recipes.order(
+                    desk.database, desk.settings, desk.registry, who.authority, who.acting, found, who.zone
+                )
+            except NothingMatches:
+                return nothing(desk.registry.resource(found.resource).model, how)
             how.say(f"{counted(made.chosen.model, made.chosen.requested)} match “{found.name}”.")
             return await carry_out(desk, made, how)
 

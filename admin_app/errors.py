@@ -4,6 +4,7 @@
     ├── NobodyActing 500          a write without anybody who acts: a mistake in code, never in input
     ├── BadInput 422              a value that cannot be used; says which field and why
     │   ├── BadRequest 400        a malformed URL, filter or body
+    │   ├── NothingMatches 422    a filter that finds no row
     │   └── IllegalTransition 422 a status that cannot follow the present one
     ├── SignInRequired 401
     ├── Forbidden 403
@@ -53,6 +54,10 @@ class BadRequest(BadInput):
     """The address or the form could not be understood."""
 
     status = 400
+
+
+class NothingMatches(BadInput):
+    """Nothing matches any more, so there is nothing to select."""
 
 
 class IllegalTransition(BadInput):

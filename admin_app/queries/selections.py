@@ -24,7 +24,7 @@ from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from admin_app.errors import BadInput, NotFound
+from admin_app.errors import BadInput, NotFound, NothingMatches
 from admin_app.models import ChangeSet, ChangeSetState, Selection, SelectionItem
 from admin_app.queries.changes import Chosen
 from admin_app.queries.listing import Listed, ListQuery
@@ -79,7 +79,7 @@ async def freeze(
     kept = select(made_row.c.id, made_row.c.row_count).add_cte(items.returning(literal_column("1")).cte("items"))
     row = (await session.execute(kept)).one()
     if not row.row_count:
-        raise BadInput("Nothing matches any more, so there is nothing to select.")
+        raise NothingMatches
     if row.row_count > limit:
         number = await session.scalar(select(func.count()).select_from(keys.order_by(None).subquery()))
         raise BadInput(f"{number:,} rows match; one action may touch {limit:,} at most. Please narrow the list.")

@@ -20,7 +20,7 @@ from admin_app.registry.problem import Problem, suggestion
 RESERVED = frozenset({"login", "logout", "static", "statics", "page", "api", "core", "db"})
 TAKEN_INPUTS = frozenset(
     {"ids", "on", "as", "actor", "reason", "help", "back", "confirmed", "key", "where", "all", "without", "preview"}
-    | {"yes", "detach", "json", "reference", "selection", "filter", "recipe_name"}
+    | {"yes", "detach", "json", "reference", "selection", "filter", "recipe_name", "at_most"}
 )
 """Names that forms and commands use themselves beside an action's own inputs."""
 

@@ -59,7 +59,6 @@ async def test_me_and_my_clock_are_those_of_whoever_acts(backdesk: Run, make_the
         ("status=open&assignee=", "Error: assignee: is empty. Leave it out, or write none where none is meant."),
         ("", "Error: This filter leaves nothing out."),
         ("sort=-id&page=2", "Error: This filter leaves nothing out."),
-        ("q=zyzzyva", "Error: Nothing matches any more, so there is nothing to select."),
         ("q=\x00", "Error: q: holds a character that cannot be stored."),
     ],
 )
@@ -80,6 +79,14 @@ async def test_a_filter_that_cannot_be_used_is_said_in_a_sentence(backdesk: Run,
 )
 async def test_options_that_cannot_be_used_are_refused(backdesk: Run, args: str, code: int, sentence: str) -> None:
     assert sentence in said(await backdesk("do", "assign.unassign", *args.split()), code)
+
+
+async def test_a_filter_that_finds_nothing_is_no_mistake(backdesk: Run) -> None:
+    args = ["do", "assign.unassign", "--where", "q=zyzzyva"]
+    assert said(await backdesk(*args), 0) == "0 tickets match, so there is nothing to do.\n"
+    outcome = {"changed": 0, "unchanged": 0, "skipped": {}, "failed": 0}
+    assert told(await backdesk(*args, "--json")) == {"requested": 0, **outcome}
+    assert told(await backdesk(*args, "--json", "--preview")) == {"requested": 0, "outcome": outcome}
 
 
 async def test_more_rows_than_one_action_may_touch_are_refused_with_their_number(
@@ -174,6 +181,8 @@ async def test_a_number_that_is_given_guards_any_action(backdesk: Run, make_ther
     agent, _ = await mine(make_there, 2)
     args = ["do", "assign.unassign", "--where", f"assignee={agent}", "--yes"]
     assert "3 is not their number: 2 tickets would be touched." in said(await backdesk(*args, "3"), 1)
+    refused = said(await backdesk(*args[:-1], "--at-most", "1"), 1)
+    assert refused.endswith("2 tickets would be touched, and --at-most allows 1. Nothing was changed.\n")
     assert "2 tickets changed" in said(await backdesk(*args, "2"), 0)
 
 

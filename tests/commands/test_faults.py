@@ -1,6 +1,9 @@
 """A command that drives long work, as a real process: killed, interrupted, and with a worker beside it."""
 
+import asyncio
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +12,7 @@ from sqlalchemy import URL
 
 from admin_app.db import Database
 from admin_app.testing import Make
-from tests.engine.machine import MAKE, Hall, Worker, hall_of, until
+from tests.engine.machine import CHUNK, MAKE, ROOT, Hall, Worker, hall_of, until
 
 ROWS = 12_000
 ORDER = ("do", "later.postpone", "--where", "due_at=2030-01-01..2030-01-01T01:00")
@@ -24,9 +27,27 @@ async def hall(live_url: URL, live_database: Database, tmp_path: Path) -> AsyncI
         yield made
 
 
+async def ordered(hall: Hall) -> Worker:
+    """The command in a process of its own, which ends with the hall as workers do."""
+    settings = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(hall.folder),
+        "DATABASE_URL": hall.dsn,
+        "BACKDESK_DATA_DIR": str(hall.folder),
+        "BACKDESK_CHUNK_SIZE": str(CHUNK),
+        "BACKDESK_PLUGIN_DIR": str(hall.plugins),
+    }
+    log = hall.folder / "command"
+    words = (sys.executable, "-m", "admin_app.cli", *ORDER)
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(*words, cwd=ROOT, env=settings, stdout=output, stderr=output)
+    hall.workers.append(command := Worker(process, log))
+    return command
+
+
 async def driven(hall: Hall) -> tuple[Worker, int]:
     """A command that has done some of its work, and the number of its change set."""
-    command = await hall.command(*ORDER)
+    command = await ordered(hall)
 
     async def begun() -> int | None:
         assert command.process.returncode is None, command.said
@@ -60,7 +81,7 @@ async def test_ctrl_c_leaves_the_rest_to_the_workers_and_says_so(hall: Hall) -> 
 
 async def test_a_command_and_a_worker_share_the_work_each_row_once(hall: Hall) -> None:
     await hall.start()
-    command = await hall.command(*ORDER)
+    command = await ordered(hall)
     assert await command.process.wait() == 0
     assert f"{ROWS:,} tickets match.\n" in command.said
     assert f"Postpone: {ROWS:,} tickets changed. Change set " in command.said

@@ -87,8 +87,9 @@ async def test_a_dangerous_recipe_asks_for_the_number(backdesk: Run, make_there:
     spam = ["--action", "trash.put", "--on", "ticket", "--where", f"assignee={agent.id}", "--reason", "Spam."]
     said(await backdesk("recipe", "save", "spam", *spam), 0)
     assert "1 ticket would be touched" in said(await backdesk("recipe", "run", "spam", typed="2\n"), 1)
-    assert "Move to trash: 1 ticket changed." in said(await backdesk("recipe", "run", "spam", "--yes", "1"), 0)
-    assert "Nothing matches any more" in said(await backdesk("recipe", "run", "spam"), 1)
+    assert "--at-most allows 0." in said(await backdesk("recipe", "run", "spam", "--at-most", "0"), 1)
+    assert "Move to trash: 1 ticket changed." in said(await backdesk("recipe", "run", "spam", "--at-most", "5"), 0)
+    assert said(await backdesk("recipe", "run", "spam"), 0) == "0 tickets match, so there is nothing to do.\n"
 
 
 async def test_only_leads_save_and_whoever_may_do_the_action_runs(
