@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
+import structlog
 
 from admin_app import jobs, resources, telling
 from admin_app.actions import Operator, Order, Preview, checked, perform, preview, sentence
@@ -78,10 +79,22 @@ async def opened(settings: Settings, registry: Registry) -> AsyncIterator[Desk]:
     """The desk with its database connected."""
     database = Database.connect(urls(settings)[1], settings)
     try:
-        await declare_permissions(database, registry)
-        yield Desk(settings, registry, database)
+        with _logged_apart():
+            await declare_permissions(database, registry)
+            yield Desk(settings, registry, database)
     finally:
         await database.close()
+
+
+@contextmanager
+def _logged_apart() -> Iterator[None]:
+    """Have what is logged meanwhile apart from what a script reads."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=lambda *names: structlog.PrintLogger(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 async def person(desk: Desk, email: str | None, reason: str | None, reference: str | None = None) -> Person:

@@ -1,6 +1,8 @@
 """`backdesk do`: rows by the filter of a list, a true preview, a typed number, long work, and exit codes."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -213,6 +215,31 @@ async def test_detached_work_is_left_to_the_workers(backdesk: Run, desk: Databas
     done = said(await backdesk("do", "assign.unassign", "--where", f"assignee={other}"), 0)
     assert "22 tickets changed" in done, "earlier work of the same person is done first, not waited for"
     assert (await change_set(desk, number)).state is ChangeSetState.COMPLETED
+
+
+BROKEN = """
+from sqlalchemy.ext.asyncio import AsyncSession
+from admin_app.models import Ticket
+from admin_app.plugin import Chosen, Outcome, Plugin
+plugin = Plugin(__name__)
+
+@plugin.action(Ticket, label="Break")
+async def snap(session: AsyncSession, chosen: Chosen[Ticket]) -> Outcome:
+    raise RuntimeError("a bug")
+"""
+
+
+async def test_long_work_that_a_plugin_fails_in_ends_with_its_place_apart_from_the_answer(
+    backdesk: Run, make_there: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    monkeypatch.setenv("BACKDESK_PLUGIN_DIR", str(tmp_path))
+    agent, _ = await mine(make_there, 21)
+    done = await backdesk("do", "broken.snap", "--where", f"assignee={agent}", "--json")
+    assert done.exit_code == 1
+    answer = json.loads(done.stdout)
+    assert (answer["state"], answer["problem"], answer["changed"]) == ("failed", "A plugin failed (RuntimeError).", 0)
+    assert "RuntimeError: a bug" in done.stderr
 
 
 async def test_rows_that_failed_are_told_and_end_with_a_code_of_their_own(
