@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, joinedload
 
 from admin_app.models import AuditLog, ChangeSet, ChangeSetState, RowOutcome, Selection
-from admin_app.queries import records
 from admin_app.queries.audit import Logged, spoken
 from admin_app.queries.readable import mapper_of
+from admin_app.queries.rows import lean
 from admin_app.queries.selections import UNFINISHED
 from admin_app.queries.touched import became
 
-BATCH = 1_000
-"""Rows of a report that are in memory at a time."""
+BATCH = 200
+"""Rows of a report that are in memory at a time, so few that others need not wait long."""
 
 PATIENCE = timedelta(seconds=10)
 """After which work that nobody takes up, or goes on with, is worth a word."""
@@ -141,11 +141,12 @@ async def rows(
     session: AsyncSession, change_set: ChangeSet, *, after: int = 0, limit: int, outcome: str = ""
 ) -> list[Row]:
     """What became of the rows behind `after`, in the order of their ids, at most `limit`; three statements."""
-    found = select(RowOutcome).where(RowOutcome.change_set_id == change_set.id, RowOutcome.record_id > after)
+    found = select(RowOutcome.record_id, RowOutcome.outcome, RowOutcome.failed)
+    found = found.where(RowOutcome.change_set_id == change_set.id, RowOutcome.record_id > after)
     if outcome:
         found = found.where(*became(outcome))
     found = found.order_by(RowOutcome.record_id).limit(limit)
-    outcomes = (await session.scalars(found)).all()
+    outcomes = (await session.execute(found)).all()
     ids = [row.record_id for row in outcomes]
     table = str(change_set.parameters.get("resource", ""))
     named = await (_entries(session, ids) if table == AuditLog.__tablename__ else _records(session, table, ids))
@@ -162,7 +163,11 @@ async def all_rows(session: AsyncSession, change_set: ChangeSet, outcome: str = 
 
 async def _records(session: AsyncSession, table: str, ids: Sequence[int]) -> dict[int, tuple[str, str, str]]:
     mapper = mapper_of(table)
-    labels = await records.labels(session, mapper.class_, ids) if mapper else {}
+    labels: dict[int, str] = {}
+    if mapper is not None:
+        model = mapper.class_
+        found = select(model).where(model.id == func.any(literal(list(ids), ARRAY(BigInteger))))
+        labels = {row.id: row.label for row in await session.scalars(found.options(*lean(model)))}
     return {key: (table, str(key), labels.get(key, "")) for key in ids}
 
 

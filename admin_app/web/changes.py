@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin_app import jobs
-from admin_app.actions import Order, noun, perform, preview
+from admin_app.actions import Order, Performed, noun, perform, preview
 from admin_app.editing import key_of
 from admin_app.errors import BadInput, Forbidden, NotFound
 from admin_app.models import AuditLog
@@ -261,7 +261,14 @@ async def retry(request: Request, templates: Jinja2Templates) -> Response:
         done = await perform(desk.database, order, desk.settings.limits, idempotency_key=key or None)
     except BadInput as error:
         return await _retry_form(request, story, order, templates, form=form, error=error)
-    return redirect(request, path("change_set", "details", done.change_set_id), Notice(done.sentence))
+    return redirect(request, path("change_set", "details", done.change_set_id), told(done, done.sentence))
+
+
+def told(done: Performed, sentence: str) -> Notice | None:
+    """What is said on the page of a change set that was just done; of long work the page itself tells how far it is."""
+    if done.outcome is None:
+        return None
+    return Notice(sentence, "success" if done.outcome.changed else "info")
 
 
 def _typed(order: Order) -> str:

@@ -12,7 +12,6 @@ from admin_app.actions import (
     REFERENCE_LENGTH,
     UNDO,
     Order,
-    Performed,
     carry_out,
     checked,
     noun,
@@ -66,11 +65,8 @@ async def one(request: Request, templates: Jinja2Templates) -> Response:
         done = await perform(desk.database, order, desk.settings.limits, idempotency_key=posted.get("key") or None)
     except BadInput as error:
         return await _form(request, story, posted, templates, error=error)
-    return redirect(request, path("change_set", "details", done.change_set_id), Notice(_said(story, done)))
-
-
-def _said(story: Story, done: Performed) -> str:
-    return deeds.turn(story.turns + 1) + done.sentence.removeprefix(UNDO.label)
+    said = deeds.turn(story.turns + 1) + done.sentence.removeprefix(UNDO.label)
+    return redirect(request, path("change_set", "details", done.change_set_id), changes.told(done, said))
 
 
 async def _order(request: Request, change_set_id: int, posted: Texts) -> Order:

@@ -133,6 +133,11 @@ NAMES: dict[str, list[str]] = {
     "upload": ["shared", "files"],
     "lookup": ["q", "every"],
     "login": ["email", "password", "next"],
+    "rows": ["outcome", "after"],
+    "rows.csv": ["outcome", "after"],
+    "undo": ["reason", "reference", "key"],
+    "retry": ["reason", "reference", "key", "confirmed"],
+    "reference": ["reference", "reason", "key"],
     "page": ["from", "to", "zone", "period", "imports", "record", "type", "person", "change_set", "before", "after"],
 }
 """By a word of the address, the fields that its page reads."""
