@@ -371,6 +371,6 @@ async def test_the_rows_of_a_change_set_are_found_by_index(client: Browser, make
         query = select(Ticket.id).where(touched(Ticket, number, "changed"))
         sql = query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
         plan = "\n".join(await session.scalars(text(f"EXPLAIN {sql}".replace(":", "\\:"))))
-    assert {"pk_row_outcomes", "pk_tickets"} <= set(re.findall(r"using (\w+)", plan))
-    assert "ix_audit_logs_" in plan
-    assert "Seq Scan" not in plan
+    assert re.search(r"Index .*(using|on) pk_row_outcomes", plan), plan
+    assert re.search(r"Index .*(using|on) ix_audit_logs_", plan), plan
+    assert "Seq Scan" not in plan, plan
