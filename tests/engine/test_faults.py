@@ -244,3 +244,18 @@ async def test_one_job_of_each_person_and_two_in_all_go_on_at_a_time(floor: Floo
 def moments(spans: Any) -> list[Any]:
     """When something began; the number of jobs that go on is greatest at one of these."""
     return [span["begun"] for span in spans]
+
+
+async def test_a_worker_that_is_told_to_stop_finishes_its_chunk_and_leaves_the_rest(floor: Floor) -> None:
+    hall = floor.hall
+    await floor.tickets(5_000)
+    await asyncio.gather(*(hall.start(SLOWLY=SLOWLY) for _ in range(2)))
+    change_set = await floor.job()
+    await hall.beyond(change_set, 0)
+    stopped = hall.holder
+    stopped.send(signal.SIGTERM)
+    done = await asyncio.wait_for(stopped.process.wait(), 10)
+    waited = await hall.beyond(change_set, await hall.position(change_set))
+    print(f"{waited:.1f} s from the end of the worker to the next chunk")  # noqa: T201
+    await hall.judge(change_set, 5_000)
+    assert (done, "Traceback" in stopped.said) == (0, False)
