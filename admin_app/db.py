@@ -371,6 +371,7 @@ def _constraint(error: BaseException) -> str:
 EXPLAINED = {
     "uq_users_email_lower": "Somebody with this e-mail address is already here.",
     "uq_tags_name_lower": "There is already a tag of this name.",
+    "uq_recipes_name_lower": "There is already a recipe of this name.",
     "ck_tickets_title": "A ticket needs a title.",
     "ck_tickets_resolved_at": "A resolved or closed ticket has a time of resolution, and no other ticket has one.",
     "ck_comments_content": "A comment needs a text.",
