@@ -1,7 +1,10 @@
 """A command that drives long work, as a real process: killed, interrupted, and with a worker beside it."""
 
 import asyncio
+import json
 import os
+import pty
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +18,15 @@ from admin_app.testing import Make
 from tests.engine.machine import CHUNK, MAKE, ROOT, Hall, Worker, hall_of, until
 
 ROWS = 12_000
-ORDER = ("do", "later.postpone", "--where", "due_at=2030-01-01..2030-01-01T01:00")
+WORDS = (
+    sys.executable,
+    "-m",
+    "admin_app.cli",
+    "do",
+    "later.postpone",
+    "--where",
+    "due_at=2030-01-01..2030-01-01T01:00",
+)
 
 
 @pytest_asyncio.fixture
@@ -27,9 +38,9 @@ async def hall(live_url: URL, live_database: Database, tmp_path: Path) -> AsyncI
         yield made
 
 
-async def ordered(hall: Hall) -> Worker:
-    """The command in a process of its own, which ends with the hall as workers do."""
-    settings = {
+def settings_of(hall: Hall) -> dict[str, str]:
+    """What the command is told."""
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(hall.folder),
         "DATABASE_URL": hall.dsn,
@@ -37,10 +48,13 @@ async def ordered(hall: Hall) -> Worker:
         "BACKDESK_CHUNK_SIZE": str(CHUNK),
         "BACKDESK_PLUGIN_DIR": str(hall.plugins),
     }
-    log = hall.folder / "command"
-    words = (sys.executable, "-m", "admin_app.cli", *ORDER)
+
+
+async def ordered(hall: Hall) -> Worker:
+    """The command in a process of its own, which ends with the hall as workers do."""
+    log, settings = hall.folder / "command", settings_of(hall)
     with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(*words, cwd=ROOT, env=settings, stdout=output, stderr=output)
+        process = await asyncio.create_subprocess_exec(*WORDS, cwd=ROOT, env=settings, stdout=output, stderr=output)
     hall.workers.append(command := Worker(process, log))
     return command
 
@@ -87,3 +101,32 @@ async def test_a_command_and_a_worker_share_the_work_each_row_once(hall: Hall) -
     assert f"Postpone: {ROWS:,} tickets changed. Change set " in command.said
     row = await hall.ask("SELECT id FROM change_sets WHERE action = 'later.postpone'")
     await hall.judge(row["id"], ROWS)
+
+
+def shown_on(terminal: int) -> str:
+    """All that is shown on a terminal until nobody writes there any more."""
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+    except OSError:  # the other side is closed
+        return shown.decode()
+    return shown.decode()
+
+
+async def test_progress_is_one_line_of_the_terminal_that_is_gone_at_the_end(hall: Hall) -> None:
+    terminal, other = pty.openpty()
+    command = await asyncio.create_subprocess_exec(
+        *WORDS, "--json", cwd=ROOT, env=settings_of(hall), stdout=asyncio.subprocess.PIPE, stderr=other
+    )
+    os.close(other)
+    shown, (answer, _) = await asyncio.gather(asyncio.to_thread(shown_on, terminal), command.communicate())
+    os.close(terminal)
+    assert command.returncode == 0
+    told = json.loads(answer)
+    assert (told["state"], told["changed"]) == ("completed", ROWS)
+    steps = [int(done.replace(",", "")) for done in re.findall(rf"\r.*?: ([\d,]+) of {ROWS:,} ", shown)]
+    assert len(steps) > 5
+    assert steps == sorted(steps)
+    assert re.search(r" \(50 %\), [\d,]+ a second, \d+ s left\x1b\[K", shown)
+    assert shown.endswith("\r\x1b[K")
