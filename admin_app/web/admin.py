@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +105,19 @@ class Backoffice(Admin):
         return view
 
     def _opened(self, page: Page) -> Callable[..., Awaitable[Response]]:
-        """A page for whoever is signed in."""
+        """A page for whoever is signed in; a part that renews itself has its page reloaded where nobody is any more."""
 
         @login_required
-        async def answer(admin: Backoffice, request: Request) -> Response:
+        async def known(admin: Backoffice, request: Request) -> Response:
             return await page(request, admin.templates)
 
-        return partial(answer, self)
+        async def answer(request: Request) -> Response:
+            response: Response = await known(self, request)
+            lost = response.headers.get("location", "").startswith(path("login"))
+            renewing = "hx-request" in request.headers
+            return Response(status_code=401, headers={"hx-refresh": "true"}) if lost and renewing else response
+
+        return answer
 
     @login_required
     async def index(self, request: Request) -> Response:

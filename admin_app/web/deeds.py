@@ -16,7 +16,7 @@ from admin_app.queries.readable import humanized, mapper_of
 from admin_app.queries.rows import Row
 from admin_app.queries.selections import UNFINISHED
 from admin_app.registry import Registry
-from admin_app.web import forms
+from admin_app.web import facts, forms
 from admin_app.web.context import actor_of, desk_of, path
 from admin_app.web.panel import Chip, Control
 
@@ -85,7 +85,13 @@ def in_words(
 def _listed(registry: Registry, row: Row) -> dict[str, Any]:
     undone, skipped = row.record.undo_of_id, row.value("skipped") or {}
     words = f"Undo of change set {undone}" if undone else deed(registry, row.record.action)
-    return {"action": words, "skipped": f"{sum(skipped.values()):,}" if skipped else ""}
+    number = f"{sum(skipped.values()):,}" if skipped else ""
+    return {"action": words, "skipped": number, "reference": _reference(row.record.reference)}
+
+
+def _reference(reference: str | None) -> facts.Link | None:
+    """A reference, leading to everything under it."""
+    return facts.Link(reference, path("change_set", "reference", reference=reference)) if reference else None
 
 
 def _choosable(registry: Registry, control: Control) -> Control:

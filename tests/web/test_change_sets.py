@@ -327,6 +327,16 @@ async def test_a_question_after_progress_takes_three_statements(
     assert len(seen) == 3, "\n\n".join(seen)
 
 
+async def test_a_page_that_renews_itself_leads_to_signing_in_once_nobody_is_signed_in(
+    busy: Browser, make: Make
+) -> None:
+    work = await promised(busy, make)
+    busy.cookies.clear()
+    answer = await busy.get(url_of(work, "state"), headers={"hx-request": "true"})
+    assert (answer.status_code, answer.headers["hx-refresh"], answer.text) == (401, "true", "")
+    assert (await busy.get(url_of(work, "state"))).headers["location"].startswith("/admin/login")
+
+
 # ── row by row ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -626,7 +636,9 @@ async def test_the_list_says_in_words_what_was_done_and_how_far_it_is(busy: Brow
     done = await assigned(busy, [await make.ticket()], agent, reason="Hers", reference="TICKET-7")
     undo = await undone(busy, done)
     await promised(busy, make)
-    read = words(await busy.get("/admin/change_set/list"))
+    page = await busy.get("/admin/change_set/list")
+    assert f'href="{REFERENCE}?reference=TICKET-7">TICKET-7</a>' in page.text
+    read = words(page)
     assert "Assign to agent" in read
     assert f"Undo of change set {done.id} {undo.id} Lena Lead" in read
     assert "Waiting" in read
