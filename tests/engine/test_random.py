@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,30 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_app.actions import Order, Preview
 from admin_app.db import Acting, Database
 from admin_app.errors import BadInput, Conflict
-from admin_app.models import DONE, AuditLog, Comment, Tag, Ticket, TicketPriority, TicketStatus, TicketTag
+from admin_app.models import DONE, Comment, Tag, Ticket, TicketPriority, TicketStatus, TicketTag
 from admin_app.plugin import Chosen
 from admin_app.queries import selections
 from admin_app.queries.periods import Viewer
-from admin_app.queries.previews import Effect
+from admin_app.queries.previews import effects
 from admin_app.registry import Registry
 from admin_app.testing import Make
 from tests.engine import authors
 from tests.engine.desk import CHUNKED, NOWHERE, UTC_ZONE, Desk, Done, Rows, of_the_whole
+from tests.engine.states import foretold, plain, timeless, timeless_effects, timeless_entries
 
 TABLES = ("tickets", "ticket_tags", "comments")
-CLOCKED = (
-    "resolved_at",
-    "first_resolved_at",
-    "closed_at",
-    "last_reopened_at",
-    "deleted_at",
-    "updated_at",
-    "created_at",
-)
-"""Columns that hold when something was done, which is another moment in each run."""
-
-COUNTING = ("version", "updated_at", "priority_rank")
-
 PEOPLE = st.sampled_from([None, 0, 1])
 TAGS = st.sets(st.integers(0, 2))
 TICKETS = st.lists(
@@ -213,107 +200,6 @@ async def lay(ground: Ground, facts: Sequence[Any]) -> Table:
     return Table(Desk(ground.database, ground.registry, ids[0]), tickets, ids, tags)
 
 
-def timeless(state: Mapping[str, Rows]) -> Any:
-    """A state without moments, versions, and ids that a sequence gave."""
-
-    def told(table: str, key: str, row: Mapping[str, Any]) -> Any:
-        facts = {name: value is not None if name in CLOCKED else value for name, value in row.items()}
-        if table == "comments":
-            del facts["id"]
-            return table, tuple(sorted((name, str(value)) for name, value in facts.items()))
-        return table, key, tuple(sorted((name, str(value)) for name, value in facts.items()))
-
-    return Counter(told(table, key, row) for table, rows in state.items() for key, row in rows.items())
-
-
-def timeless_entries(entries: Sequence[AuditLog]) -> Any:
-    """Audit rows in the same manner."""
-    told: Counter[Any] = Counter()
-    for entry in entries:
-        sides = {
-            side: {
-                name: value is not None if name in CLOCKED else value
-                for name, value in values.items()
-                if (entry.table_name, name) != ("comments", "id")
-            }
-            for side, values in entry.changes.items()
-        }
-        key = "" if entry.table_name == "comments" else entry.record_id
-        told[(entry.table_name, entry.action, key, str(sorted((k, sorted(v.items())) for k, v in sides.items())))] += 1
-    return told
-
-
-def timeless_effects(effects: Sequence[Effect]) -> Any:
-    """What was summed up, moments aside."""
-    told: Counter[Any] = Counter()
-    for effect in effects:
-        change = effect.change
-        values: Any = None
-        if change is not None:
-            values = [
-                None if value is None else "then" if _is_moment(value) else str(value) for value in _sides(change)
-            ]
-        label = change.label if change else None
-        told[(effect.kind, effect.verb, label, str(values), effect.various)] += effect.number
-    return told
-
-
-def _sides(change: Any) -> tuple[Any, Any]:
-    return change.old, change.new
-
-
-def _is_moment(value: Any) -> bool:
-    return isinstance(value, datetime)
-
-
-def foretold(
-    state: Mapping[str, Rows], done: Done, later: set[tuple[str, str]]
-) -> tuple[dict[str, Rows], Counter[str]]:
-    """What undoing must give, one entry after the other: the state after it, and how many entries became what."""
-    after, became = deepcopy(dict(state)), Counter[str]()
-    for entry in reversed(done.entries):
-        rows, key = after[entry.table_name], entry.record_id
-        row, old, new = rows.get(key), entry.changes.get("old", {}), entry.changes.get("new", {})
-        match entry.action:
-            case "CREATE":
-                outcome = (
-                    "unchanged" if row is None else "changed since" if (entry.table_name, key) in later else "changed"
-                )
-                if outcome == "changed":
-                    del rows[key]
-            case "DELETE":
-                lost = str(old["ticket_id"]) not in after["tickets"]
-                outcome = "unchanged" if row is not None else "failed" if lost else "changed"
-                if outcome == "changed":
-                    rows[key] = dict(old)
-            case _:
-                outcome = _update_undone(row, old, new)
-        became[outcome] += 1
-    return after, became
-
-
-def _update_undone(row: dict[str, Any] | None, old: dict[str, Any], new: dict[str, Any]) -> str:
-    if row is None:
-        return "not found"
-    if all(row[name] == value for name, value in old.items()):
-        return "unchanged"
-    if any(row[name] != value for name, value in new.items()):
-        return "changed since"
-    row.update(old)
-    return "changed"
-
-
-def plain(state: Mapping[str, Rows]) -> dict[str, Rows]:
-    """A state without what counts changes."""
-    return {
-        table: {
-            key: {name: value for name, value in row.items() if name not in COUNTING and value is not None}
-            for key, row in rows.items()
-        }
-        for table, rows in state.items()
-    }
-
-
 async def touched(database: Database, done: Done) -> set[tuple[str, str]]:
     """What others changed after a change set."""
     last = max(entry.id for entry in done.entries)
@@ -340,6 +226,9 @@ async def ran_as_previewed(table: Table, order: Order, edits: Sequence[Any]) -> 
     assert timeless_entries(chunked.entries) == timeless_entries(done.entries)
     if not edits:
         assert whole.outcome == done.outcome
+        async with table.desk.database.read() as session:
+            summed_up = await effects(session, done.id)
+        assert timeless_effects(whole.effects) == timeless_effects(summed_up)
         assert whole.tried == whole.requested == done.kept.requested
         if not done.failed:
             assert part.exact
@@ -361,7 +250,7 @@ def audited_as_counted(done: Done) -> None:
         assert len(done.entries) == done.outcome.changed
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=TICKETS, action=ACTIONS, which=WHICH, first=EDITS, second=EDITS)
 async def test_what_was_previewed_is_done_whatever_its_size_and_undone_but_for_what_others_did(
     ground: Ground,
