@@ -25,9 +25,12 @@ from admin_app.cli_orders import (
 from admin_app.cli_orders import carry_out as carry_out_one
 from admin_app.errors import BadInput, Conflict, NotFound
 from admin_app.plugin import Outcome
-from admin_app.queries import previews, work
+from admin_app.queries import previews, progress
 from admin_app.queries import undo as undoing
 from admin_app.queries.selections import UNFINISHED
+
+MOST = 10_000
+"""Change sets of a reference that are undone together, the newest."""
 
 
 @click.command()
@@ -101,13 +104,16 @@ async def _undo_all(desk: Desk, who: Person, reference: str, how: How) -> int:
 async def _orders(desk: Desk, who: Person, reference: str) -> tuple[list[Order], list[str]]:
     """The orders to undo what stands under a reference, the newest first, and why the rest cannot be undone."""
     async with desk.database.read() as session:
-        found = await work.under(session, reference)
-    if not found:
+        found = await progress.under(session, reference, limit=MOST)
+    for one in found:
+        for change_set in filter(None, (one.change_set, one.undo)):
+            if change_set.state in UNFINISHED:
+                raise Conflict(f"Change set {change_set.id} is still being done. Cancel it first, or wait for its end.")
+    standing = [one.change_set for one in found if one.open]
+    if not standing:
         raise NotFound(f"Nothing that could be undone was done under {reference}.")
-    if unfinished := [change_set.id for change_set in found if change_set.state in UNFINISHED]:
-        raise Conflict(f"Change set {unfinished[0]} is still being done. Cancel it first, or wait for its end.")
     orders, kept = [], []
-    for change_set in found:
+    for change_set in standing:
         try:
             orders.append(await _order(desk, who, change_set.id))
         except Conflict as error:

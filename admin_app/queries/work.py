@@ -6,7 +6,7 @@ from sqlalchemy import case, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
-from admin_app.models import AuditLog, ChangeSet, ChangeSetState, RowOutcome
+from admin_app.models import ChangeSet, ChangeSetState, RowOutcome
 from admin_app.queries.selections import UNFINISHED
 
 ENDED_EARLY = (ChangeSetState.FAILED, ChangeSetState.CANCELLED)
@@ -39,14 +39,6 @@ async def failures(session: AsyncSession, change_set_id: int, *, limit: int = 10
     """The first rows on which a change set failed, with why."""
     failed = select(RowOutcome).where(RowOutcome.change_set_id == change_set_id, RowOutcome.failed)
     return (await session.scalars(failed.order_by(RowOutcome.record_id).limit(limit))).all()
-
-
-async def under(session: AsyncSession, reference: str) -> Sequence[ChangeSet]:
-    """What was done under a reference and is not undone, the newest first; without what changed nothing."""
-    wrote = select(AuditLog.id).where(AuditLog.change_set_id == ChangeSet.id).exists()
-    standing = (ChangeSet.state != ChangeSetState.UNDONE, or_(wrote, ChangeSet.state.in_(UNFINISHED)))
-    found = select(ChangeSet).where(ChangeSet.reference == reference, ChangeSet.undo_of_id.is_(None), *standing)
-    return (await session.scalars(found.order_by(ChangeSet.id.desc()))).all()
 
 
 def rate(found: ChangeSet) -> float | None:
