@@ -28,6 +28,18 @@ async def chosen(page: Page) -> None:
     await page.get_by_text("3 tickets selected").wait_for()
 
 
+async def previewed(page: Page) -> None:
+    """What an action would do to all rows that a list finds."""
+    await page.goto("/admin/ticket/list?status=open,in_progress,waiting_on_customer")
+    await page.locator("thead input[type=checkbox]").first.check()
+    await page.get_by_text("Select all").first.click()
+    await page.get_by_role("button", name="Set priority").click()
+    await page.get_by_label("Priority").select_option(label="Urgent")
+    await page.get_by_role("button", name="Preview").click()
+    await page.get_by_role("heading", name="What would happen to").wait_for()
+    await page.locator("#preview").evaluate("preview => scrollTo(0, preview.offsetTop - 70)")
+
+
 def at(address: str) -> Callable[[Page], Awaitable[object]]:
     """A page by its address."""
     return lambda page: page.goto(address)
@@ -36,6 +48,7 @@ def at(address: str) -> Callable[[Page], Awaitable[object]]:
 PICTURES: dict[str, tuple[int, Callable[[Page], Awaitable[object]]]] = {
     "list": (1280, ticked),
     "action": (1280, chosen),
+    "preview": (1280, previewed),
     "record": (1280, at("/admin/ticket/details/1990")),
     "statistics": (1280, at("/admin/page/stats/statistics")),
     "audit": (1280, at("/admin/page/audit_viewer/audit_log?type=tickets")),
