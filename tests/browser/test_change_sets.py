@@ -113,7 +113,7 @@ async def test_progress_is_seen_without_a_reload_and_everything_is_undone_by_key
     bar = window.get_by_role("progressbar", name="Progress")
     await expect(bar).to_have_attribute("aria-valuemax", str(MANY))
     await expect(window.locator(".progress-words")).to_contain_text(re.compile(r"[1-9][\d,]* of 3,000 done · "))
-    await expect(window.locator("#state .badge")).to_have_text("Done", timeout=60_000)
+    await expect(window.locator("#state .badge")).to_have_text("Completed", timeout=60_000)
     await expect(bar).to_have_count(0)
     await expect(window.locator("#state")).not_to_have_attribute("hx-trigger", re.compile("every"))
     await expect(window.locator("#said")).to_have_text("Assign to agent · 3,000 tickets: done.")
@@ -128,7 +128,7 @@ async def test_progress_is_seen_without_a_reload_and_everything_is_undone_by_key
     await window.get_by_role("button", name="Undo 3,000 changes").focus()
     await window.keyboard.press("Enter")
     await expect(window.locator("h1")).to_have_text("Undo: Assign to agent · 3,000 changes")
-    await expect(window.locator("#state .badge")).to_have_text("Done", timeout=60_000)
+    await expect(window.locator("#state .badge")).to_have_text("Completed", timeout=60_000)
     assert await work.checksum() == before
     await window.goto(f"/admin/change_set/details/{number}")
     await expect(window.locator("#state .badge")).to_have_text("Undone")

@@ -641,7 +641,7 @@ async def test_the_list_says_in_words_what_was_done_and_how_far_it_is(busy: Brow
     read = words(page)
     assert "Assign to agent" in read
     assert f"Undo of change set {done.id} {undo.id} Lena Lead" in read
-    assert "Waiting" in read
+    assert "Queued" in read
     assert "Undone" in read
     found = words(await busy.get("/admin/change_set/list?reference=TICKET-7&action=assign.assign"))
     assert "Reference: TICKET-7" in found
