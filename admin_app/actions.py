@@ -215,11 +215,11 @@ async def _act(action: Action, available: Mapping[str, Any]) -> Outcome:
     outcome: object = await action.function(**{name: available[name] for name in parameters if name in available})
     mending = "Its plugin needs mending."
     if not isinstance(outcome, Outcome):
-        raise BackdeskError(f"Nothing was changed: {action.permission} returned no Outcome. {mending}")
+        raise BackdeskError(f"What was done is taken back: {action.permission} returned no Outcome. {mending}")
     requested = available["chosen"].requested
     if outcome.total != requested:
         what = f"{action.permission} accounts for {outcome.total:,} of {requested:,} rows."
-        raise BackdeskError(f"Nothing was changed: {what} {mending}")
+        raise BackdeskError(f"What was done is taken back: {what} {mending}")
     return outcome
 
 

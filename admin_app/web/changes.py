@@ -1,8 +1,10 @@
 """The page of a change set: what it does or did, live while it is under way, row by row, and what can be done then."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from sqladmin.templating import Jinja2Templates
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,13 +14,13 @@ from starlette.responses import Response
 from admin_app import jobs
 from admin_app.actions import Order, Performed, noun, perform, preview
 from admin_app.editing import key_of
-from admin_app.errors import BadInput, Forbidden, NotFound
+from admin_app.errors import BadInput, BadRequest, Forbidden, NotFound
 from admin_app.models import AuditLog
 from admin_app.queries import change_sets, previews, progress, rules
 from admin_app.queries.progress import Story
 from admin_app.queries.readable import table_label
 from admin_app.queries.selections import UNFINISHED
-from admin_app.web import deeds, facts, pages
+from admin_app.web import deeds, facts, pages, selecting
 from admin_app.web.context import (
     Notice,
     acting,
@@ -176,19 +178,24 @@ async def _about(request: Request, session: AsyncSession, story: Story) -> dict[
     return {
         "facts": [fact for fact in known if fact.name not in hidden],
         "inputs": inputs,
-        "selection": _selection(request, story),
+        "selection": await _selection(request, session, story),
         "record": record,
         "reference_url": path("change_set", "reference", reference=change_set.reference),
         "may_list": actor_of(request).may("change_set.view"),
     }
 
 
-def _selection(request: Request, story: Story) -> facts.Link | None:
-    """The filter that found the rows, as a link to what it finds today."""
+async def _selection(request: Request, session: AsyncSession, story: Story) -> facts.Link | None:
+    """The filter that found the rows, in words, as a link to what it finds today."""
     resource = deeds.resource_of(request, story.change_set)
     if not story.filter or resource is None or not actor_of(request).may(f"{resource.name}.view"):
         return None
-    return facts.Link(story.filter, f"{path(resource.name, 'list')}?{story.filter}")
+    words = story.filter
+    with suppress(BadRequest):  # a filter of a plugin that is gone is shown as it was written
+        query = selecting.asked(request, resource, parse_qsl(story.filter, keep_blank_values=True))
+        chips = await selecting.chips(request, session, resource, query)
+        words = " · ".join(f"{chip.label}: {chip.value}" for chip in chips) or f"All {resource.label_plural.lower()}"
+    return facts.Link(words, f"{path(resource.name, 'list')}?{story.filter}")
 
 
 def _record(request: Request, story: Story) -> facts.Link | None:

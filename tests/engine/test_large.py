@@ -155,7 +155,7 @@ async def test_the_work_of_somebody_who_left_stops(desk: Desk, make_live: Make) 
         ("driver", "Something went wrong that we did not foresee."),
         (
             "totals",
-            "Nothing was changed: authors.stumble accounts for 11 of 10 rows. Its plugin needs mending.",
+            "What was done is taken back: authors.stumble accounts for 11 of 10 rows. Its plugin needs mending.",
         ),
     ],
 )
