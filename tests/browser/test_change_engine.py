@@ -113,7 +113,7 @@ async def test_a_lead_selects_all_that_match_previews_runs_watches_and_undoes(
 
     await page.wait_for_url("**/change_set/details/**")
     await expect(page.locator("main")).to_contain_text("Ana takes everything about Android")
-    await expect(page.locator("#state")).to_contain_text("Done", timeout=60_000)
+    await expect(page.locator("#state")).to_contain_text("Completed", timeout=60_000)
     done = await latest(site)
     assert (done.state, done.requested, done.changed) == (ChangeSetState.COMPLETED, matching - 2, would_change)
     async with site.database.read() as session:
@@ -127,7 +127,7 @@ async def test_a_lead_selects_all_that_match_previews_runs_watches_and_undoes(
     await expect(page.get_by_role("region", name="What would happen")).to_be_visible()
     await page.get_by_role("button", name="Undo").click()
     await page.wait_for_url("**/change_set/details/**")
-    await expect(page.locator("#state")).to_contain_text("Done", timeout=60_000)
+    await expect(page.locator("#state")).to_contain_text("Completed", timeout=60_000)
     undone = await latest(site)
     assert (undone.undo_of_id, undone.changed) == (done.id, would_change)
     async with site.database.transaction(Acting(user_id=site.lead.id), "test.forget") as change:
