@@ -132,15 +132,19 @@ def measured(url: URL) -> dict[str, float]:
         found["preview_2000"] = timed(lambda: assign({"ids": list(range(5_000, 7_000))}, "?preview"), 7)
         found["assign_500"] = timed(lambda: assign({"ids": list(range(1_000, 1_500))}), 15)
         runs, undos, looks = [], [], []
+
+        def pause() -> None:
+            time.sleep(0.05)
+
         for _ in range(RUNS):
             begun = time.perf_counter()
-            done = ended(client, assign({"filter": MANY}), lambda: looks.append(look()))
+            done = ended(client, assign({"filter": MANY}), pause)
             runs.append(time.perf_counter() - begun)
             found["rows"] = done["changed"]
             begun = time.perf_counter()
-            undone = order(client, f"/change_set/{done['id']}/undo", {})
-            ended(client, undone, lambda: time.sleep(0.05))
+            ended(client, order(client, f"/change_set/{done['id']}/undo", {}), pause)
             undos.append(time.perf_counter() - begun)
+        ended(client, assign({"filter": MANY}), lambda: looks.append(look()))
         found["assign"], found["undo"] = statistics.median(runs), statistics.median(undos)
         found["busy"] = statistics.median(looks)
         found["memory"] = memory(pid) - before
