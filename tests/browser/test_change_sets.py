@@ -68,6 +68,14 @@ class Work:
         order = self.order(Chosen.frozen(Ticket, kept.id, kept.row_count))
         return (await perform(self.database, order, limits)).change_set_id
 
+    async def step(self, number: int) -> None:
+        """Do a chunk of a change set, and leave the rest."""
+        assert await jobs.step(self.database, self.registry, LARGE, number) is ChangeSetState.RUNNING
+
+    async def drive(self, number: int) -> None:
+        """Do a change set to its end."""
+        await jobs.drive(self.database, self.registry, LARGE, number)
+
     async def checksum(self) -> str:
         """Who has which ticket."""
         async with self.database.read() as session:
@@ -76,7 +84,7 @@ class Work:
 
 @pytest_asyncio.fixture
 async def work(live_url: URL, live_database: Database, make_live: Make, registry: Registry, tmp_path: Path) -> Work:
-    """A desk with a lead, an agent and many tickets; nobody serves it yet."""
+    """A desk with a lead, an agent and many tickets; nobody serves it yet, and only tests do its long work."""
     await declare_permissions(live_database, registry)
     password = hash_password(PASSWORD)
     lead = await make_live.lead(email="lead@example.com", full_name="Lena Lead", password_hash=password)
@@ -84,7 +92,7 @@ async def work(live_url: URL, live_database: Database, make_live: Make, registry
     facts = {"customer": (await make_live.customer()).id, "many": MANY}
     async with live_database.transaction(Acting.system(), "test.make") as change:
         await change.session.execute(TICKETS, facts)
-    limits = {"BACKDESK_INLINE_LIMIT": str(LARGE.inline), "BACKDESK_CHUNK_SIZE": str(LARGE.chunk)}
+    limits = {"BACKDESK_INLINE_LIMIT": str(LARGE.inline), "BACKDESK_WORKER": "0"}
     environment = environment_of(live_url, tmp_path) | limits
     address = f"http://127.0.0.1:{free_port()}"
     return Work(address, environment, live_database, registry, lead, agent)
@@ -111,8 +119,10 @@ async def test_progress_is_seen_without_a_reload_and_everything_is_undone_by_key
     await window.goto(f"/admin/change_set/details/{number}")
     window.on("framenavigated", lambda frame: reloads.append(frame.url))
     bar = window.get_by_role("progressbar", name="Progress")
+    await work.step(number)
     await expect(bar).to_have_attribute("aria-valuemax", str(MANY))
-    await expect(window.locator(".progress-words")).to_contain_text(re.compile(r"[1-9][\d,]* of 3,000 done · "))
+    await expect(window.locator(".progress-words")).to_contain_text(f"{LARGE.chunk} of 3,000 done")
+    await work.drive(number)
     await expect(window.locator("#state .badge")).to_have_text("Completed", timeout=60_000)
     await expect(bar).to_have_count(0)
     await expect(window.locator("#state")).not_to_have_attribute("hx-trigger", re.compile("every"))
@@ -128,6 +138,7 @@ async def test_progress_is_seen_without_a_reload_and_everything_is_undone_by_key
     await window.get_by_role("button", name="Undo 3,000 changes").focus()
     await window.keyboard.press("Enter")
     await expect(window.locator("h1")).to_have_text("Undo: Assign to agent · 3,000 changes")
+    await work.drive(int(window.url.rpartition("/")[2]))
     await expect(window.locator("#state .badge")).to_have_text("Completed", timeout=60_000)
     assert await work.checksum() == before
     await window.goto(f"/admin/change_set/details/{number}")
@@ -139,6 +150,7 @@ async def test_the_keyboard_stays_where_it_is_while_the_page_renews_itself_and_c
     window: Page, work: Work
 ) -> None:
     number = await work.promise()
+    await work.step(number)
     await window.goto(f"/admin/change_set/details/{number}")
     await window.get_by_role("button", name="Cancel").focus()
     for _ in range(2):
@@ -153,7 +165,6 @@ async def test_the_keyboard_stays_where_it_is_while_the_page_renews_itself_and_c
 @pytest_asyncio.fixture
 async def states(work: Work, make_live: Make) -> dict[str, str]:
     """A change set in each state, while no worker runs; by what it shows, the address of its page."""
-    work.environment["BACKDESK_WORKER"] = "0"
     database, registry = work.database, work.registry
     other = await make_live.agent(full_name="Bo Agent")
     ids = list(range(MANY - 12, MANY))
@@ -172,7 +183,7 @@ async def states(work: Work, make_live: Make) -> dict[str, str]:
     for number, state in zip(waiting, (ChangeSetState.FAILED, ChangeSetState.CANCELLED), strict=False):
         await jobs.step(database, registry, LARGE, number)
         await jobs.end(database, number, state, "It went wrong.")
-    assert await jobs.step(database, registry, LARGE, waiting[2]) is ChangeSetState.RUNNING
+    await work.step(waiting[2])
     page = "/admin/change_set/details"
     return {
         "undone": f"{page}/{first}",
