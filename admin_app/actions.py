@@ -200,32 +200,39 @@ async def carry_out(session: AsyncSession, order: Order, chosen: Chosen[Any]) ->
     values = await parse(session, inputs_of(order.action.function), order.given, order.zone)
     available = {"session": session, "acting": order.acting, "authority": order.authority, **values}
     if chosen.classify:
-        return await _act(order.action, {**available, "chosen": chosen})
+        return await _act(order.action, available, chosen)
+    return await _attempt(session, order.action, available, chosen)
+
+
+async def _attempt(session: AsyncSession, action: Action, available: Mapping[str, Any], chosen: Chosen[Any]) -> Outcome:
     try:
         async with session.begin_nested():
-            return await _act(order.action, {**available, "chosen": chosen})
+            return await _act(action, available, chosen)
     except DBAPIError as error:
         if not _about_a_row(error):
             raise
-        return await _halves(session, order, chosen, translated(error).message)
+        return await _halves(session, action, available, chosen, translated(error).message)
 
 
-async def _act(action: Action, available: Mapping[str, Any]) -> Outcome:
+async def _act(action: Action, available: Mapping[str, Any], chosen: Chosen[Any]) -> Outcome:
+    given = {**available, "chosen": chosen}
     parameters = inspect.signature(action.function).parameters
-    outcome: object = await action.function(**{name: available[name] for name in parameters if name in available})
+    outcome: object = await action.function(**{name: given[name] for name in parameters if name in given})
     mending = "Its plugin needs mending."
     if not isinstance(outcome, Outcome):
         raise BackdeskError(f"What was done is taken back: {action.permission} returned no Outcome. {mending}")
-    requested = available["chosen"].requested
-    if outcome.total != requested:
-        what = f"{action.permission} accounts for {outcome.total:,} of {requested:,} rows."
+    if outcome.total != chosen.requested:
+        what = f"{action.permission} accounts for {outcome.total:,} of {chosen.requested:,} rows."
         raise BackdeskError(f"What was done is taken back: {what} {mending}")
     return outcome
 
 
-async def _halves(session: AsyncSession, order: Order, chosen: Chosen[Any], problem: str) -> Outcome:
+async def _halves(
+    session: AsyncSession, action: Action, available: Mapping[str, Any], chosen: Chosen[Any], problem: str
+) -> Outcome:
     """The same with each half of the rows; a single row that is refused has failed."""
-    ids = sorted(await session.scalars(chosen.keys()), reverse=chosen.undo_of_id is not None)
+    known = chosen.ids or await session.scalars(chosen.keys())
+    ids = sorted(known, reverse=chosen.undo_of_id is not None)
     if len(ids) == 1:
         await changes.record(session, chosen, {ids[0]: problem}, failed=True)
         return Outcome(failed=1)
@@ -233,7 +240,7 @@ async def _halves(session: AsyncSession, order: Order, chosen: Chosen[Any], prob
     outcome = Outcome()
     for half in (ids[:middle], ids[middle:]):
         part = replace(chosen, ids=tuple(half), source=None, requested=len(half))
-        outcome += await carry_out(session, order, part)
+        outcome += await _attempt(session, action, available, part)
     return outcome
 
 
