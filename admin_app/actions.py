@@ -164,12 +164,19 @@ async def undo_order(
 
 def check_may_undo(authority: Authority, user_id: int | None, change_set: ChangeSet, first: ChangeSet) -> None:
     """Raise Forbidden for who may not undo a change set, which at `first`, before others undid it, did something."""
+    if why := why_not_undo(authority, user_id, change_set, first):
+        raise Forbidden(why)
+
+
+def why_not_undo(authority: Authority, user_id: int | None, change_set: ChangeSet, first: ChangeSet) -> str | None:
+    """Why somebody may not undo a change set, as a sentence for them; None where they may."""
     own = user_id is not None and change_set.user_id == user_id
     if not own and not authority.may(UNDO.permission):
-        raise Forbidden(f"You may undo only what you did yourself. Others' changes need {UNDO.permission}.")
+        return f"You may undo only what you did yourself. Others' changes need {UNDO.permission}."
     needed = "import.run" if first.action.startswith("import.") else first.action
     if not authority.may(needed):
-        raise Forbidden(f"You may not undo this, because you may not do it. It needs the permission {needed}.")
+        return f"You may not undo this, because you may not do it. It needs the permission {needed}."
+    return None
 
 
 async def advance(change: Resumed, order: Order, limits: Limits) -> Outcome:

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -302,8 +302,3 @@ def tell_preview(told: Preview, label: str, order: Order, how: How) -> None:
         click.echo(json.dumps(telling.of_preview(told)))
     else:
         show_preview(told, label, order.chosen.model, order.zone)
-
-
-def final_of(registry: Registry) -> Mapping[str, str]:
-    """Why it cannot be undone, by action."""
-    return {name: action.final for name, action in registry.actions.items() if action.final}

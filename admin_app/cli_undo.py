@@ -15,7 +15,6 @@ from admin_app.cli_orders import (
     Person,
     Report,
     done,
-    final_of,
     opened,
     person,
     settled,
@@ -68,8 +67,7 @@ async def _undo(number: int | None, reference: str | None, email: str | None, re
 
 
 async def _order(desk: Desk, who: Person, number: int) -> Order:
-    final = final_of(desk.registry)
-    return await undo_order(desk.database, who.authority, who.acting, number, final, who.zone)
+    return await undo_order(desk.database, who.authority, who.acting, number, desk.registry.finals, who.zone)
 
 
 async def _undo_all(desk: Desk, who: Person, reference: str, how: How) -> int:

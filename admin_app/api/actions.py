@@ -122,7 +122,6 @@ async def undo(request: Request) -> Response:
     check_query(request, ("preview",))
     body = await _said(request)
     desk, number = desk_of(request), (await seen(request, key_of(request.path_params["id"]))).id
-    final = {name: action.final for name, action in desk.registry.actions.items() if action.final}
 
     async def order() -> Order:
         return await undo_order(
@@ -130,7 +129,7 @@ async def undo(request: Request) -> Response:
             actor_of(request),
             acting_of(request, body),
             number,
-            final,
+            desk.registry.finals,
             zone=UTC_ZONE,
         )
 

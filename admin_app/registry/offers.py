@@ -33,6 +33,11 @@ class Registry:
         return {action.permission: action for plugin in self.plugins for action in plugin.actions}
 
     @cached_property
+    def finals(self) -> dict[str, str]:
+        """By the dotted name of an action that cannot be undone, why."""
+        return {name: action.final for name, action in self.actions.items() if action.final}
+
+    @cached_property
     def pages(self) -> dict[str, Page]:
         """Pages by their dotted name."""
         return {page.permission: page for plugin in self.plugins for page in plugin.pages}

@@ -1,6 +1,5 @@
 """Actions in the browser: what is chosen is kept, GET shows what would happen to it, POST does it and says what did."""
 
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from admin_app.plugin import Action, Resource
 from admin_app.queries import change_sets
 from admin_app.queries.readable import humanized
 from admin_app.queries.selections import UNFINISHED
-from admin_app.web import forms, recipes, selecting
+from admin_app.web import deeds, forms, recipes, selecting
 from admin_app.web.context import (
     Notice,
     acting,
@@ -35,8 +34,6 @@ from admin_app.web.context import (
 from admin_app.web.selecting import Choice
 
 OWN_FIELDS = frozenset({"ids", "selection", "reason", "reference", "back", "confirmed", "key", "preview"})
-TYPED = re.compile(r"[\s.,'’_]")
-"""What may stand between the digits of a number that is typed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +50,7 @@ class Page:
     @property
     def typed(self) -> str:
         """The number that has to be typed before anything is done; empty where none has to be."""
-        number = self.choice.number
-        return f"{number:,}" if self.action.final or (self.action.danger and number > 1) else ""
+        return deeds.to_type(self.action, self.choice.number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +127,7 @@ async def _perform(page: Page, form: FormData) -> Response:
     request, desk = page.request, desk_of(page.request)
     key = _text(form, "key") or None
     try:
-        _check_number(page, form)
+        deeds.check_typed(page.action, page.choice.number, _text(form, "confirmed") or "")
         done = await perform(desk.database, _order(page, form), desk.settings.limits, idempotency_key=key)
     except BadInput as error:
         problems = error.fields or {"": error.message}
@@ -169,12 +165,6 @@ def _order(page: Page, form: FormData) -> Order:
         given=_given(form, inputs_of(page.action.function)),
         zone=zone_of(page.request),
     )
-
-
-def _check_number(page: Page, form: FormData) -> None:
-    """Raise BadInput where a number has to be typed, and it was not."""
-    if page.typed and TYPED.sub("", _text(form, "confirmed") or "") != str(page.choice.number):
-        raise BadInput(fields={"confirmed": f"Type {page.typed} to go on. Nothing has been changed yet."})
 
 
 def _given(form: FormData, inputs: Sequence[Input]) -> dict[str, Any]:

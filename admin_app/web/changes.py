@@ -16,7 +16,7 @@ from admin_app.actions import Order, Performed, noun, perform, preview
 from admin_app.editing import key_of
 from admin_app.errors import BadInput, BadRequest, Forbidden, NotFound
 from admin_app.models import AuditLog
-from admin_app.queries import change_sets, previews, progress, rules
+from admin_app.queries import change_sets, previews, progress
 from admin_app.queries.progress import Story
 from admin_app.queries.readable import table_label
 from admin_app.queries.selections import UNFINISHED
@@ -263,8 +263,7 @@ async def retry(request: Request, templates: Jinja2Templates) -> Response:
     if "confirmed" not in form:
         return await _retry_form(request, story, order, templates)
     try:
-        if (typed := _typed(order)) and "".join(filter(str.isdecimal, form["confirmed"])) != typed:
-            raise BadInput(fields={"confirmed": f"Type {typed} to go on. Nothing has been changed yet."})
+        deeds.check_typed(order.action, order.chosen.requested, form["confirmed"])
         done = await perform(desk.database, order, desk.settings.limits, idempotency_key=key or None)
     except BadInput as error:
         return await _retry_form(request, story, order, templates, form=form, error=error)
@@ -278,12 +277,6 @@ def told(done: Performed, sentence: str) -> Notice | None:
     return Notice(sentence, "success" if done.outcome.changed else "info")
 
 
-def _typed(order: Order) -> str:
-    """The number of rows that has to be typed before what is dangerous is done again; empty where none has to be."""
-    action, number = order.action, order.chosen.requested
-    return str(number) if action.final or (action.danger and number > 1) else ""
-
-
 async def _again(request: Request, story: Story, form: dict[str, str]) -> Order:
     """The order to do again what failed, by the viewer; raises Forbidden or Conflict."""
     desk, actor, change_set = desk_of(request), actor_of(request), story.change_set
@@ -292,9 +285,7 @@ async def _again(request: Request, story: Story, form: dict[str, str]) -> Order:
         raise Forbidden(f"You may not do “{action.label}”. It needs the permission {action.permission}.")
     reason = form.get("reason", change_set.reason or "")
     acts = acting(request, reason, reference=form.get("reference", change_set.reference or "") or None)
-    order = await jobs.retry(desk.database, desk.registry, actor, acts, change_set.id, desk.settings.limits)
-    visible = rules.visible(actor, order.chosen.model)
-    return replace(order, chosen=order.chosen.seen(visible))
+    return await jobs.retry(desk.database, desk.registry, actor, acts, change_set.id, desk.settings.limits)
 
 
 async def _retry_form(
@@ -326,7 +317,7 @@ async def _retry_form(
         "url": path("change_set", change_set.id, "retry"),
         "page_url": path("change_set", "details", change_set.id),
         "values": form or {"reason": change_set.reason or "", "reference": change_set.reference or ""},
-        "typed": _typed(order),
+        "typed": deeds.to_type(order.action, order.chosen.requested),
         "needs_reason": order.action.reason == "required",
         "problems": error.fields or {"": error.message} if error else {},
         "key": (form or {}).get("key") or secrets.token_urlsafe(16),

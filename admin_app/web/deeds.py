@@ -1,5 +1,6 @@
 """Change sets in words: what was done, to how much of what, and what may be done about it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
-from admin_app.actions import UNDO, noun
+from admin_app.actions import UNDO, noun, why_not_undo
+from admin_app.errors import BadInput
 from admin_app.inputs import NOBODY, Input, inputs_of
 from admin_app.models import ChangeSet, ChangeSetState, User
 from admin_app.plugin import Action, Resource
@@ -172,18 +174,27 @@ def undo_offer(request: Request, story: Story) -> Offer | None:
 def may_undo(request: Request, change_set: ChangeSet, first: ChangeSet) -> bool:
     """Whether the viewer may undo a change set that goes back to a `first` one: what one may do, one may undo."""
     actor = actor_of(request)
-    needed = "import.run" if first.action.startswith("import.") else first.action
-    return actor.may(needed) and (is_own(request, change_set) or actor.may(UNDO.permission))
+    return why_not_undo(actor, actor.user_id, change_set, first) is None
+
+
+TYPED = re.compile(r"[\s.,'’_]")
+"""What may stand between the digits of a number that is typed."""
+
+
+def to_type(action: Action, number: int) -> str:
+    """The number of rows that has to be typed before an action is done to them; empty where none has to be."""
+    return f"{number:,}" if action.final or (action.danger and number > 1) else ""
+
+
+def check_typed(action: Action, number: int, text: str) -> None:
+    """Raise BadInput where a number has to be typed, and it was not."""
+    if (wanted := to_type(action, number)) and TYPED.sub("", text) != str(number):
+        raise BadInput(fields={"confirmed": f"Type {wanted} to go on. Nothing has been changed yet."})
 
 
 def why_final(request: Request, first: ChangeSet) -> str:
     """Why what was done cannot be undone at all; empty where it can."""
-    return finals(request).get(first.action, "")
-
-
-def finals(request: Request) -> dict[str, str]:
-    """By action, why it cannot be undone."""
-    return {name: action.final for name, action in desk_of(request).registry.actions.items() if action.final}
+    return desk_of(request).registry.finals.get(first.action, "")
 
 
 def may_cancel(request: Request, change_set: ChangeSet) -> bool:

@@ -72,8 +72,8 @@ async def one(request: Request, templates: Jinja2Templates) -> Response:
 async def _order(request: Request, change_set_id: int, posted: Texts) -> Order:
     """The order to undo a change set; raises Forbidden, or Conflict saying why it cannot be undone."""
     acts = acting(request, posted.get("reason"), reference=posted.get("reference", "").strip() or None)
-    database, actor = desk_of(request).database, actor_of(request)
-    return await undo_order(database, actor, acts, change_set_id, deeds.finals(request), zone_of(request))
+    desk, actor = desk_of(request), actor_of(request)
+    return await undo_order(desk.database, actor, acts, change_set_id, desk.registry.finals, zone_of(request))
 
 
 async def _form(
