@@ -38,7 +38,7 @@ def finished(name: str, doing: Coroutine[Any, Any, int]) -> int:
     """Run something to its end; where a plugin fails in it, say which and where, in place of a traceback."""
     try:
         return asyncio.run(doing)
-    except BackdeskError:
+    except (BackdeskError, BrokenPipeError):  # who reads no further says nothing about what was done
         raise
     except Exception as error:  # a plugin may fail in any way
         place = traceback.extract_tb(error.__traceback__)[-1]

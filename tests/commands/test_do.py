@@ -1,11 +1,14 @@
 """`backdesk do`: rows by the filter of a list, a true preview, a typed number, long work, and exit codes."""
 
+import asyncio
 import json
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import URL, func, select
 
 from admin_app.db import Database
 from admin_app.models import AuditLog, ChangeSet, ChangeSetState, Door, RowOutcome, Ticket, TicketStatus
@@ -253,3 +256,23 @@ async def test_rows_that_failed_are_told_and_end_with_a_code_of_their_own(
     assert f"Try these again with `backdesk jobs retry {number_in(text)}`." in text
     as_told = told(await backdesk("do", "priority.change", "--ids", ids, "--priority", "urgent", "--json"), 3)
     assert (as_told["failed"], as_told["unchanged"]) == (1, 2)
+
+
+async def test_who_reads_no_further_is_told_nothing_wrong_about_what_was_done(
+    desk_url: URL, desk: Database, make_there: Make
+) -> None:
+    agent, ticket = await make_there.agent(), await make_there.ticket()
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = ["do", "assign.assign", "--ids", str(ticket.id), "--agent", agent.email]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "admin_app.cli", *words),
+        env={**os.environ, "DATABASE_URL": desk_url.render_as_string(hide_password=False)},
+        stdout=writing,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(writing)
+    _, complaint = await process.communicate()
+    assert b"nothing was changed" not in complaint
+    async with desk.read() as session:
+        assert await session.scalar(select(Ticket.assignee_id).where(Ticket.id == ticket.id)) == agent.id
