@@ -20,6 +20,9 @@ from admin_app.db import Database
 from admin_app.models import User
 from admin_app.testing import Make
 from admin_app.web.auth import hash_password
+from tests.browser.archive import write_archive
+
+ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "tidev_jira"
 
 PASSWORD = "river canyon 4821"
 FLAGS = [
@@ -147,3 +150,12 @@ async def sign_in(page: Page, email: str = "lead@example.com") -> None:
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url("**/admin/")
+
+
+@pytest.fixture(params=["the real archive", "a small archive of our own"])
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Path]:
+    """Files of users, tickets and comments: the real ones where they are, made-up ones anywhere."""
+    folder = write_archive(tmp_path) if request.param == "a small archive of our own" else ARCHIVE
+    if not folder.is_dir():
+        pytest.skip("the real archive is not beside this checkout")
+    return {path.name.split(".")[0]: path for path in folder.iterdir() if path.suffix != ".md"}

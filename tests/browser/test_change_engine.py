@@ -13,9 +13,8 @@ from admin_app.db import Acting, Database
 from admin_app.models import ChangeSet, ChangeSetState, Tag, Ticket, TicketTag
 from admin_app.testing import Make
 from admin_app.web.auth import hash_password
-from tests.browser.archive import write_archive
 from tests.browser.conftest import PASSWORD, Site, environment_of, free_port, served, sign_in
-from tests.browser.test_desk import ARCHIVE, MAPPINGS
+from tests.browser.test_desk import MAPPINGS
 
 pytestmark = pytest.mark.browser
 
@@ -36,15 +35,6 @@ async def site(live_url: URL, live_database: Database, make_live: Make, tmp_path
     environment, address = environment_of(live_url, tmp_path) | limits, f"http://127.0.0.1:{free_port()}"
     async with served(environment, address):
         yield Site(address, live_url, live_database, environment, lead)
-
-
-@pytest.fixture(params=["the real archive", "a small archive of our own"])
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Path]:
-    """Files of users and tickets: the real ones where they are, made-up ones anywhere."""
-    folder = write_archive(tmp_path) if request.param == "a small archive of our own" else ARCHIVE
-    if not folder.is_dir():
-        pytest.skip("the real archive is not beside this checkout")
-    return {path.name.split(".")[0]: path for path in folder.iterdir() if path.suffix != ".md"}
 
 
 async def checksum(site: Site) -> tuple[str, ...]:

@@ -7,22 +7,11 @@ import pytest
 from playwright.async_api import Page, expect
 
 from admin_app.testing import Make
-from tests.browser.archive import write_archive
 from tests.browser.conftest import Site, sign_in
 
 pytestmark = pytest.mark.browser
 
-ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "tidev_jira"
 MAPPINGS = Path(__file__).parents[2] / "examples" / "jira_archive"
-
-
-@pytest.fixture(params=["the real archive", "a small archive of our own"])
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Path]:
-    """Files of users, tickets and comments: the real ones where they are, made-up ones anywhere."""
-    folder = write_archive(tmp_path) if request.param == "a small archive of our own" else ARCHIVE
-    if not folder.is_dir():
-        pytest.skip("the real archive is not beside this checkout")
-    return {path.name.split(".")[0]: path for path in folder.iterdir() if path.suffix != ".md"}
 
 
 async def test_a_lead_imports_filters_assigns_checks_trashes_and_restores(
