@@ -1,12 +1,11 @@
-"""The rows of a list: one page of them, how many there are, the names in its filters, and all of them as an export."""
+"""The rows of a list: one page of them, how many there are, and the names in its filters."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
-    Select,
     String,
     case,
     func,
@@ -29,8 +28,6 @@ SHORT = 200
 """Characters of a long text that a list shows."""
 SHORT_ITEM = 80
 """Characters of a value inside a JSON object that a list shows."""
-BATCH = 200
-"""Rows of an export that are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ async def page_of(session: AsyncSession, query: ListQuery, shown: Sequence[str],
     found = (
         select(model, *short.values())
         .where(*query.conditions())
-        .order_by(*_order(query))
+        .order_by(*order(query))
         .limit(query.size + 1)
         .offset((query.page - 1) * query.size)
         .options(*_options(model, shown, whole=shown if whole else ()))
@@ -146,7 +143,7 @@ def _short_text(value: Any) -> Any:
     return case((func.jsonb_typeof(value).in_(["number", "boolean"]), value), else_=beginning)
 
 
-def _order(query: ListQuery) -> list[ColumnElement[Any]]:
+def order(query: ListQuery) -> list[ColumnElement[Any]]:
     """The sort column, empty values last whichever way round, then the id, so that no two rows tie."""
     model, name = query.listed.model, query.sort.removeprefix("-")
     relation = relation_of(model, name)
@@ -171,21 +168,3 @@ def by_key(model: type[Any], name: str, position: int | None = 0) -> ColumnEleme
     value = func.array_agg(aggregate_order_by(key, key)) if relation.uselist else key
     found = select(value).select_from(parent).join(getattr(parent, name).of_type(target)).where(parent.id == model.id)
     return found.correlate(model).scalar_subquery()
-
-
-async def export_rows(
-    session: AsyncSession, query: ListQuery, names: Sequence[str], unnamed: Collection[str], limit: int
-) -> AsyncIterator[Sequence[Sequence[Any]]]:
-    """The values of these columns in every matching row, in batches; related records by the text that finds them.
-
-    Those in `unnamed` come by their id only.
-    """
-    model = query.listed.model
-    values = [
-        by_key(model, name, None if name in unnamed else 0) if relation_of(model, name) else getattr(model, name)
-        for name in names
-    ]
-    found: Select[Any] = select(*values).select_from(model).where(*query.conditions()).order_by(*_order(query))
-    stream = await session.stream(found.limit(limit), execution_options={"yield_per": BATCH})
-    async for batch in stream.partitions():
-        yield batch

@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from admin_app.db import Database
 from admin_app.errors import BadInput, BadRequest, Forbidden, NotFound
 from admin_app.plugin import Resource
+from admin_app.queries import export as exported
 from admin_app.queries import rows
 from admin_app.queries.filters import relation_of
 from admin_app.queries.listing import ListQuery
@@ -104,7 +105,7 @@ async def _batches(
     database: Database, query: ListQuery, names: Sequence[str], unknown: frozenset[str], limit: int
 ) -> AsyncIterator[Rows]:
     async with database.read() as session:
-        async for batch in rows.export_rows(session, query, names, unknown, limit):
+        async for batch in exported.export_rows(session, query, names, unknown, limit):
             yield batch
 
 

@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from admin_app.app import create_app
 from admin_app.db import Acting, Database
 from admin_app.models import ChangeSet, Door, Ticket
-from admin_app.queries.rows import BATCH
+from admin_app.queries.export import BATCH
 from admin_app.settings import Settings
 from admin_app.testing import Browser, Make
 from admin_app.web.exports import Sheets
