@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, literal, or_
 from admin_app.errors import BadRequest
 from admin_app.models import SoftDelete, Ticket
 from admin_app.queries import tickets
+from admin_app.queries.columns import Density, choosable, columns_from, density_from
 from admin_app.queries.filters import BIGGEST, Filtered, Word, filtered, kind_of, words_of, yes_or_no
 from admin_app.queries.periods import DAY, Viewer, day_of
 from admin_app.queries.touched import touched
@@ -21,15 +22,24 @@ OUTCOME_LENGTH = 300
 DEEPEST = 10_000
 """Rows that one can page through, and up to which they are counted: nobody reads further, and it would get slow."""
 
+APPEARANCE: dict[str, None] = {"page": None, "size": None, "columns": None, "density": None}
+"""Parameters that say how a list looks and not which rows it has, to be left out of `pairs`."""
+
 ALIASES = {"tag": "tags", "created": "created_at", "resolved": "resolved_at", "updated": "updated_at"}
 """Short names of filters; `tag` takes names only."""
 
 
 class Listed(Protocol):
-    """What a list is made of: a model, and which of its attributes are searched, filtered and sorted."""
+    """What a list is made of: a model, and which of its attributes are shown, searched, filtered and sorted."""
 
     @property
     def model(self) -> type[Any]: ...
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+    @property
+    def details(self) -> tuple[str, ...]: ...
+    @property
+    def form(self) -> tuple[str, ...]: ...
     @property
     def search(self) -> tuple[str, ...]: ...
     @property
@@ -44,9 +54,10 @@ class Listed(Protocol):
 class ListQuery:
     """What a list is asked for; `sort` has a `-` in front where the greatest comes first, `page` counts from 1.
 
-    `change_set` is one that was about the rows, and `outcome` what became of them in it, which may be `audited` only.
-    `visible` is not asked for but demanded: what a row must fulfil for this viewer. `among` is what rows must fulfil in
-    place of what is asked for.
+    `columns` are those that are shown, in their order, none where the list's own are, and `density` how close its rows
+    stand. `change_set` is one that was about the rows, and `outcome` what became of them in it, which may be `audited`
+    only. `visible` is not asked for but demanded: what a row must fulfil for this viewer. `among` is what rows must
+    fulfil in place of what is asked for.
     """
 
     listed: Listed
@@ -55,6 +66,8 @@ class ListQuery:
     sort: str
     page: int = 1
     size: int = SIZE
+    columns: tuple[str, ...] = ()
+    density: Density = ""
     trash: bool = False
     overdue: bool | None = None
     change_set: int | None = None
@@ -98,6 +111,8 @@ class ListQuery:
         present["trash"] = "yes" if self.trash else None
         present["sort"] = self.sort if self.sort != self.listed.default_sort else None
         present["size"] = str(self.size) if self.size != SIZE else None
+        present["columns"] = ",".join(self.columns) or None
+        present["density"] = self.density or None
         present["page"] = str(self.page) if self.page > 1 and not instead else None
         return [(name, value) for name, value in {**present, **instead}.items() if value is not None]
 
@@ -149,7 +164,7 @@ def canonical(
 
 def parameters(listed: Listed) -> list[str]:
     """The names of all parameters that a list takes."""
-    names = ["q"] * bool(listed.search) + list(listed.filters) + ["sort", "page", "size"]
+    names = ["q"] * bool(listed.search) + list(listed.filters) + ["sort", "page", "size", "columns", "density"]
     names += ["trash"] * issubclass(listed.model, SoftDelete) + ["overdue"] * hasattr(listed.model, "is_overdue")
     names += ["change_set", "outcome"] * ("change_set" not in listed.filters)
     return names + [f"{name}_{end}" for name in _periods(listed) for end in ("from", "to")]
@@ -241,11 +256,26 @@ def _outcome(listed: Listed, text: str) -> str:
     return text
 
 
+def choosable_columns(listed: Listed) -> tuple[str, ...]:
+    """The columns that one can choose for a list, those first that it has of itself."""
+    return choosable(listed.model, listed.columns, (*listed.details, *listed.filters, *listed.form))
+
+
+def _columns(listed: Listed, text: str) -> tuple[str, ...]:
+    return columns_from(text, choosable_columns(listed))
+
+
+def _density(listed: Listed, text: str) -> Density:
+    return density_from(text)
+
+
 ONCE: dict[str, Callable[[Listed, str], Any]] = {
     "q": _search,
     "sort": _sort,
     "page": _page,
     "size": _size,
+    "columns": _columns,
+    "density": _density,
     "trash": _switch,
     "overdue": _switch,
     "change_set": _change_set,

@@ -57,9 +57,10 @@ class Column:
 
 
 def shown_names(resource: Resource, query: ListQuery) -> tuple[str, ...]:
-    """The columns of a list; in the trash the first of them, and who put it there, when and why."""
+    """The columns of a list, or those that are asked for; in the trash also who put a row there, when and why."""
     trash = TRASH_COLUMNS if query.trash and issubclass(resource.model, SoftDelete) else ()
-    return tuple(dict.fromkeys((*resource.columns[:3], *trash))) if trash else resource.columns
+    names = query.columns or (resource.columns[:3] if trash else resource.columns)
+    return tuple(dict.fromkeys((*names, *trash)))
 
 
 def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -> list[Column]:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from admin_app.models import AuditLog, ChangeSet
 from admin_app.plugin import Action, Resource, Where
 from admin_app.queries import rows
-from admin_app.queries.listing import DEEPEST, SIZES, ListQuery
+from admin_app.queries.listing import APPEARANCE, DEEPEST, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
 from admin_app.web import cells, deeds, panel, selecting
 from admin_app.web.context import actor_of, desk_of, path, render, zone_of
@@ -49,7 +49,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "may": actor_of(request).may,
         "selected_urls": _selected_urls(request, resource),
         "filter": panel.encoded(query.pairs()),
-        "remembered_as": f"{resource.name}?{panel.encoded(query.pairs(page=None, size=None, sort=None))}",
+        "remembered_as": f"{resource.name}?{panel.encoded(query.pairs(**APPEARANCE, sort=None))}",
         **_links(resource, query, found.has_next, address),
     }
     if resource.model is ChangeSet:
@@ -67,7 +67,7 @@ def _links(resource: Resource, query: ListQuery, has_next: bool, address: Any) -
     """The addresses that lead on from a list."""
     page, base = query.page, path(resource.name, "list")
     deepest = (page + 1) * query.size > DEEPEST
-    whole = query.pairs(page=None, size=None)
+    whole = query.pairs(page=None, size=None, density=None)
     return {
         "clear_url": panel.with_query(base, [("trash", "yes")] if query.trash else []),
         "live_url": base,

@@ -16,7 +16,7 @@ from admin_app.models import Selection
 from admin_app.plugin import Chosen, Resource
 from admin_app.queries import rows, rules, selections
 from admin_app.queries.filters import BIGGEST
-from admin_app.queries.listing import ListQuery
+from admin_app.queries.listing import APPEARANCE, ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.queries.selections import Drift
 from admin_app.web import panel
@@ -99,7 +99,7 @@ def home(resource: Resource, form: FormData) -> str:
 
 def whole(query: ListQuery) -> str:
     """The query string of all pages of a list; never empty, since it names the order."""
-    return panel.encoded(query.pairs(page=None, size=None, sort=query.sort))
+    return panel.encoded(query.pairs(**APPEARANCE, sort=query.sort))
 
 
 async def chosen(request: Request, resource: Resource, given: QueryParams | FormData) -> Choice:
