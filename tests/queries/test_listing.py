@@ -237,7 +237,7 @@ async def test_long_values_come_short_and_secrets_not_at_all(
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("colour=red", "colour: is not a parameter of this list. Known are q, status"),
+        ("shade=red", "shade: is not a parameter of this list. Known are q, status"),
         ("asignee=1", "asignee: is not a parameter of this list. Did you mean assignee?"),
         ("statuss=", "Did you mean status?"),
         ("status=foo", "status: “foo” is not known. It takes one or more of open, in_progress"),
