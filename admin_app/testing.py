@@ -295,11 +295,15 @@ def statements() -> Statements:
             if not statement.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
                 seen.append(statement)
 
-        bind = database.bind.sync_engine if isinstance(database.bind, AsyncEngine) else database.bind.sync_connection
-        event.listen(bind, "before_cursor_execute", note)
+        binds: list[Any] = [engine.sync_engine for engine in database.engines]
+        if isinstance(database.bind, AsyncConnection):
+            binds = [database.bind.sync_connection]
+        for bind in binds:
+            event.listen(bind, "before_cursor_execute", note)
         try:
             yield seen
         finally:
-            event.remove(bind, "before_cursor_execute", note)
+            for bind in binds:
+                event.remove(bind, "before_cursor_execute", note)
 
     return collect

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, Text, and_, bindparam, func, or_, select, text, update
+from sqlalchemy import LargeBinary, Select, Text, and_, bindparam, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
@@ -78,13 +78,23 @@ async def actor_by_id(session: AsyncSession, user_id: int) -> Actor | None:
     return _actor(row) if row else None
 
 
+SIGNED_IN = text(
+    """
+SELECT u.id, u.email, u.full_name, u.time_zone, s.id AS session_id, granted.roles, granted.permissions
+FROM user_sessions s JOIN users u ON u.id = s.user_id AND u.is_active
+CROSS JOIN LATERAL (
+  SELECT array_agg(DISTINCT r.name ORDER BY r.name) AS roles,
+    array_agg(DISTINCT p.permission) FILTER (WHERE p.permission IS NOT NULL) AS permissions
+  FROM user_roles ur JOIN roles r ON r.id = ur.role_id LEFT JOIN role_permissions p ON p.role_id = ur.role_id
+  WHERE ur.user_id = u.id) AS granted
+WHERE s.token_sha256 = :token AND s.revoked_at IS NULL AND s.expires_at > now()"""
+).bindparams(bindparam("token", type_=LargeBinary))
+"""Asked at every request of the web, and therefore not put together anew each time."""
+
+
 async def actor_by_session(session: AsyncSession, token_sha256: bytes) -> Actor | None:
     """Who signed in with this token, while the sign-in is neither expired nor revoked and the person active."""
-    valid = and_(
-        UserSession.token_sha256 == token_sha256, UserSession.revoked_at.is_(None), UserSession.expires_at > func.now()
-    )
-    found = _actors().add_columns(UserSession.id.label("session_id"))
-    row = (await session.execute(found.join(UserSession, and_(UserSession.user_id == User.id, valid)))).first()
+    row = (await session.execute(SIGNED_IN, {"token": token_sha256})).first()
     return _actor(row, row.session_id) if row else None
 
 

@@ -67,7 +67,7 @@ class Authentication(AuthenticationBackend):
         desk = desk_of(request)
         given = request.cookies.get(desk.session_cookie)
         if given and actor_or_none(request) is None:
-            async with desk.database.read() as session:
+            async with desk.database.glance() as session:
                 request.state.actor = await users.actor_by_session(session, token_hash(given))
         if actor_or_none(request) is not None:
             return True
