@@ -96,6 +96,7 @@ class Action:
     where: tuple[Where, ...]
     roles: tuple[str, ...]
     origin: Origin
+    key: str = ""
 
     @property
     def permission(self) -> str:
@@ -172,6 +173,7 @@ class Resource:
     can_edit: bool
     roles: tuple[str, ...]
     origin: Origin
+    inline: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -218,12 +220,14 @@ class Plugin:
         reason: Literal["optional", "required"] = "optional",
         final: str = "",
         where: tuple[Where, ...] = ("list", "record"),
+        key: str = "",
         roles: tuple[str, ...] = ("lead",),
     ) -> Callable[[Function], Function]:
         """Offer `async def f(session, chosen, **inputs) -> Outcome` for a model's rows, or for a trait's.
 
         Its typed parameters become form fields, options and JSON; its docstring the help; its permission is
-        `plugin.function`, granted to `roles` when it is first seen. `final` says why it cannot be undone, if so.
+        `plugin.function`, granted to `roles` when it is first seen. `final` says why it cannot be undone, if so. Its
+        `key` is a letter that opens it on lists and records, and brings it to the front there.
         """
 
         def register(function: Function) -> Function:
@@ -241,6 +245,7 @@ class Plugin:
                     reason=reason,
                     final=final,
                     where=where,
+                    key=key,
                     roles=roles,
                     origin=_origin(function),
                 ),
@@ -335,6 +340,7 @@ class Plugin:
         details: Sequence[str] = (),
         form: Sequence[str] = (),
         create_form: Sequence[str] = (),
+        inline: Sequence[str] = (),
         search: Sequence[str] = (),
         filters: Sequence[str] = (),
         sort: Sequence[str] = (),
@@ -344,6 +350,8 @@ class Plugin:
         roles: tuple[str, ...] = ("lead",),
     ) -> type[Base]:
         """List, show and edit a model. Names are its columns and relationships; a form may hold only these.
+
+        Those that are `inline` are among its columns and in its form, and can be edited in the list itself.
 
         Its permissions, such as `tag.view`, `tag.create`, `tag.edit` and `tag.export`, are granted to `roles` when they
         are first seen.
@@ -363,6 +371,7 @@ class Plugin:
                 details=tuple(details),
                 form=tuple(form),
                 create_form=tuple(create_form or form),
+                inline=tuple(inline),
                 search=tuple(search),
                 filters=tuple(filters),
                 sort=tuple(sort),

@@ -33,6 +33,7 @@ plugin.resource(
     ),
     form=("title", "description", "status", "priority", "creator", "assignee", "due_at", "tags"),
     create_form=("title", "description", "priority", "creator", "assignee", "due_at", "tags"),
+    inline=("status", "priority", "assignee"),
     search=("ticket_number", "title", "description"),
     filters=(
         "status",
@@ -94,6 +95,7 @@ plugin.resource(
     details=("name", "color", "description", "is_active", "created_at", "updated_at"),
     form=("name", "color", "description", "is_active"),
     create_form=("name", "color", "description"),
+    inline=("color", "description", "is_active"),
     search=("name", "description"),
     filters=("is_active",),
     sort=("name", "created_at", "id"),

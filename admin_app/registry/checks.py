@@ -24,6 +24,9 @@ TAKEN_INPUTS = frozenset(
 )
 """Names that forms and commands use themselves beside an action's own inputs."""
 
+TAKEN_KEYS = "egjkoux"
+"""Letters that lists and records use themselves."""
+
 
 def problems_of(plugin: Plugin, registry: Registry) -> Iterator[Problem]:
     """What is wrong with the things that a plugin offers."""
@@ -43,6 +46,7 @@ def problems_of(plugin: Plugin, registry: Registry) -> Iterator[Problem]:
     for action in plugin.actions:
         yield from _check_handler(problem, action, ("session", "chosen"))
         yield from _check_inputs(problem, action)
+        yield from _check_key(problem, action, registry)
         if action.name == "view":
             what = "view() would be open to whoever may see everything and change nothing: `*.view` covers it."
             yield problem("P034", action.origin, what, "Call it after what it changes.")
@@ -111,6 +115,18 @@ def _check_inputs(problem: Report, action: Action) -> Iterator[Problem]:
         yield problem("P016", action.origin, f"{action.name}(): the type {error.name!r} is not known.", fix)
 
 
+def _check_key(problem: Report, action: Action, registry: Registry) -> Iterator[Problem]:
+    key = action.key
+    if key and not (len(key) == 1 and key.isascii() and key.islower() and key not in TAKEN_KEYS):
+        fix = f"Choose one letter from a to z, but none of {', '.join(TAKEN_KEYS)}."
+        yield problem("P035", action.origin, f"{action.name}(): {key!r} cannot be a key.", fix)
+    for other in registry.actions.values() if key and isinstance(action.model, type) else ():
+        related = issubclass(action.model, other.model) or issubclass(other.model, action.model)
+        if other is not action and other.key == key and related:
+            what = f"{action.name}(): the key {key!r} is also that of {other.permission}."
+            yield problem("P035", action.origin, what, "Choose another letter, or none.")
+
+
 def _check_template(problem: Report, plugin: Plugin, item: Page | Panel) -> Iterator[Problem]:
     what = f"There is no template {item.template!r}."
     if plugin.folder is None:
@@ -139,6 +155,28 @@ def _check_resource(problem: Report, resource: Resource) -> Iterator[Problem]:
         fix = suggestion(resource.default_sort.lstrip("-"), known).strip() or "Name a column of the model."
         yield problem("P010", resource.origin, f"default_sort: there is no {resource.default_sort!r}.", fix)
     yield from _check_form(problem, resource)
+    yield from _check_inline(problem, resource)
+
+
+def _check_inline(problem: Report, resource: Resource) -> Iterator[Problem]:
+    """Columns that cannot be edited in the list: those that are not shown there, not in the form, or long."""
+    for name in resource.inline:
+        missing = [option for option in ("columns", "form") if name not in getattr(resource, option)]
+        if missing:
+            fix = f"Add it to {' and '.join(missing)}, or leave it out of inline."
+            yield problem("P036", resource.origin, f"inline: {name!r} is not in {' and '.join(missing)}.", fix)
+        elif name in inspected(resource.model).attrs and _is_uneditable(resource.model, name):
+            what = f"inline: {resource.model.__name__}.{name} cannot be edited in a list."
+            yield problem("P036", resource.origin, what, "Name short texts, choices, times, numbers or relationships.")
+
+
+def _is_uneditable(model: type[Base], name: str) -> bool:
+    """Whether a column is closed to editing, or holds long texts; one that nobody can fill in is reported elsewhere."""
+    try:
+        items = columns_of(model, [name])
+    except UnusableParameter:
+        return False
+    return not items or items[0].kind == "long_text"
 
 
 def _check_form(problem: Report, resource: Resource) -> Iterator[Problem]:

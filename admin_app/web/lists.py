@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from admin_app.models import AuditLog, ChangeSet
-from admin_app.plugin import Action, Resource, Where
+from admin_app.plugin import Resource
 from admin_app.queries import rows
 from admin_app.queries.listing import APPEARANCE, DEEPEST, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
-from admin_app.web import cells, deeds, panel, selecting
+from admin_app.web import cells, deeds, offers, panel, selecting
 from admin_app.web.context import actor_of, desk_of, path, render, zone_of
 from admin_app.web.entries import in_words
 from admin_app.web.exports import FORMATS
@@ -45,7 +45,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "name_of": reader.name_of,
         "href_of": reader.href_of,
         "summary": partial(cells.summary, zone=zone_of(request)),
-        "actions": _actions(request, resource, "trash" if query.trash else "list"),
+        **offers.of_list(request, resource, trash=query.trash),
         "may": actor_of(request).may,
         "selected_urls": _selected_urls(request, resource),
         "filter": panel.encoded(query.pairs()),
@@ -81,18 +81,6 @@ def _links(resource: Resource, query: ListQuery, has_next: bool, address: Any) -
         "export_urls": [(kind, panel.with_query(path(resource.name, "export", kind), whole)) for kind in FORMATS],
         "create_url": path(resource.name, "create"),
     }
-
-
-def _actions(request: Request, resource: Resource, place: Where) -> list[tuple[Action, str]]:
-    """The actions that the viewer may do to rows of this list, with their addresses; dangerous ones last."""
-    actor = actor_of(request)
-    offered = [
-        action
-        for action in desk_of(request).registry.actions_for(resource.model)
-        if place in action.where and actor.may(action.permission)
-    ]
-    offered.sort(key=lambda action: action.danger)
-    return [(action, path(resource.name, "do", action.permission)) for action in offered]
 
 
 def _selected_urls(request: Request, resource: Resource) -> list[tuple[str, str]]:

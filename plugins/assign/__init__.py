@@ -18,7 +18,7 @@ Ways = Annotated[Way, Hint("Least open: to whoever has the fewest open tickets. 
 StartWork = Annotated[bool, Hint("Open tickets are in progress then; any other status stays.")]
 
 
-@plugin.action(Ticket, label="Assign to agent", icon="user-check", roles=("agent", "lead"))
+@plugin.action(Ticket, label="Assign to agent", icon="user-check", key="a", roles=("agent", "lead"))
 async def assign(session: AsyncSession, chosen: Chosen[Ticket], agent: Agent, start_work: StartWork = False) -> Outcome:
     """Every chosen ticket goes to one agent, whoever had it before. Closed tickets and the trash stay as they are."""
     return await tickets.assign(session, chosen, agent, start_work=start_work)

@@ -10,7 +10,7 @@ from admin_app.queries import tickets
 plugin = Plugin(__name__)
 
 
-@plugin.action(Ticket, label="Set status", icon="status-in_progress", roles=("agent", "lead"))
+@plugin.action(Ticket, label="Set status", icon="status-in_progress", key="s", roles=("agent", "lead"))
 async def change(
     session: AsyncSession, chosen: Chosen[Ticket], acting: Acting, authority: Authority, status: TicketStatus
 ) -> Outcome:

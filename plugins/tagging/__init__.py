@@ -14,7 +14,7 @@ Tags = Annotated[list[Tag], Only(Tag.is_active), Hint("Only tags that are in use
 AnyTags = Annotated[list[Tag], Hint("Also tags that are no longer in use.")]
 
 
-@plugin.action(Ticket, label="Add tags", icon="plus", roles=("agent", "lead"))
+@plugin.action(Ticket, label="Add tags", icon="plus", key="t", roles=("agent", "lead"))
 async def add(session: AsyncSession, chosen: Chosen[Ticket], tags: Tags) -> Outcome:
     """Every chosen ticket gets these tags and keeps those it has. Closed tickets too; the trash stays as it is."""
     return await queries.add(session, chosen, tags)
