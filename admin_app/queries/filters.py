@@ -1,14 +1,14 @@
 """Filters of lists: what stands in a query parameter becomes a condition, or a sentence that says what it takes.
 
 Which filter a name has follows from the model's attribute: an enumeration, yes or no, a time, a number, a text, one
-related record or many. Nothing is ignored: whatever cannot be understood raises BadRequest with the parameter's name.
+related record or many. A parameter whose name ends in `!` asks for none of its values. Nothing is ignored: whatever
+cannot be understood raises BadRequest with the parameter's name.
 """
 
 import enum
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, cast
 
 from sqlalchemy import (
@@ -17,15 +17,14 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Enum,
-    Float,
     Integer,
     Numeric,
-    SmallInteger,
     Text,
-    and_,
+    false,
     func,
     inspect,
     literal,
+    not_,
     or_,
     select,
 )
@@ -33,7 +32,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from admin_app.models import Instant, User
-from admin_app.queries.periods import Viewer, period
+from admin_app.queries.periods import Viewer
+from admin_app.queries.ranges import in_numbers, in_period
 
 Kind = Literal["choice", "switch", "time", "number", "text", "json", "record", "records"]
 
@@ -44,6 +44,11 @@ ME = "me"
 BIGGEST = 2**63 - 1
 VALUES = 200
 """Values that one filter takes: more than anybody picks, and few enough to name each of them on the page."""
+ALIASES = {"tag": "tags", "created": "created_at", "resolved": "resolved_at", "updated": "updated_at"}
+"""Short names of filters; `tag` takes names only."""
+
+Known = Mapping[tuple[type[Any], str], tuple[int, ...]]
+"""The ids of the records that a name means, by model and name; a name that was looked for in vain has none."""
 
 
 class Word(NamedTuple):
@@ -60,7 +65,8 @@ class Word(NamedTuple):
 class Filtered:
     """A filter in force: its name and kind, the values as they are written in an address, and what they ask of a row.
 
-    `ids` and `names` are the related records that are asked for, by id or by name.
+    `ids` and `names` are the related records that are asked for, by id or by name. One that is `negated` asks for rows
+    that have none of the values.
     """
 
     name: str
@@ -70,6 +76,12 @@ class Filtered:
     target: type[Any] | None = None
     ids: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+    negated: bool = False
+
+    @property
+    def parameter(self) -> str:
+        """Its name in the address."""
+        return f"{self.name}!" if self.negated else self.name
 
     @property
     def text(self) -> str:
@@ -92,6 +104,16 @@ def words_of(texts: Sequence[str]) -> tuple[Word, ...]:
             elif plain is not None and plain.strip():
                 found[Word(plain.strip())] = None
     return tuple(found)
+
+
+def full_name(names: Collection[str], name: str, value: str) -> tuple[str, str]:
+    """The full name of a filter among `names`, and its value: `tag=2026` is the tag of that name, not of that id."""
+    full = ALIASES.get(name)
+    if full is None or name in names or full not in names:
+        return name, value
+    if name == "tag" and '"' not in value:
+        return full, ",".join(str(word if _empty(word) else Word(word.text, quoted=True)) for word in words_of([value]))
+    return full, value
 
 
 def relation_of(model: type[Any], name: str) -> RelationshipProperty[Any] | None:
@@ -131,32 +153,55 @@ def optional(model: type[Any], name: str) -> bool:
     return bool(getattr(getattr(model, name).expression, "nullable", False))
 
 
-def filtered(model: type[Any], name: str, texts: Sequence[str], viewer: Viewer) -> Filtered:
-    """The filter that a parameter asks for; raises ValueError with what it takes when it cannot be understood."""
-    kind = kind_of(model, name)
+def filtered(
+    model: type[Any],
+    name: str,
+    texts: Sequence[str],
+    viewer: Viewer,
+    *,
+    negated: bool = False,
+    known: Known | None = None,
+) -> Filtered:
+    """The filter that a parameter asks for; raises ValueError with what it takes when it cannot be understood.
+
+    With `known` records that are named are looked for by the ids there, and a person must be known under one id.
+    """
     try:
         if not (words := words_of(texts)):
             raise ValueError("holds no value.")
         if len(words) > VALUES:
             raise ValueError(f"holds {len(words):,} values; at most {VALUES} fit.")
-        if kind not in {"choice", "text"} and any(map(_empty, words)) and not optional(model, name):
-            raise ValueError(f"“{NONE}” cannot be, because every record has one.")
-        match kind:
-            case "record" | "records":
-                return _related(model, name, kind, words, viewer)
-            case "time":
-                return Filtered(name, kind, words, _in_period(getattr(model, name), _only(words), viewer))
-            case "number":
-                return Filtered(name, kind, words, _in_numbers(getattr(model, name), _only(words)))
-            case "switch":
-                return Filtered(name, kind, words, getattr(model, name).is_(yes_or_no(_only(words))))
-            case "choice" | "text":
-                return Filtered(name, kind, words, _one_of(model, name, kind, words))
-            case _:
-                raise ValueError("is no filter.")
+        found = _understood(model, name, words, viewer, known)
     except (ValueError, OverflowError) as error:
         reason = str(error) if isinstance(error, ValueError) else "is too far away."
         raise ValueError(f"{reason} {takes(model, name)}".strip()) from error
+    return replace(found, negated=True, condition=_none_of(model, found)) if negated else found
+
+
+def _understood(model: type[Any], name: str, words: tuple[Word, ...], viewer: Viewer, known: Known | None) -> Filtered:
+    kind = kind_of(model, name)
+    if kind not in {"choice", "text"} and any(map(_empty, words)) and not optional(model, name):
+        raise ValueError(f"“{NONE}” cannot be, because every record has one.")
+    match kind:
+        case "record" | "records":
+            return _related(model, name, kind, words, viewer, known)
+        case "time" | "number":
+            return Filtered(name, kind, words, _measured(getattr(model, name), words, viewer))
+        case "switch":
+            return Filtered(name, kind, words, getattr(model, name).is_(yes_or_no(_only(words))))
+        case "choice" | "text":
+            return Filtered(name, kind, words, _one_of(model, name, kind, words))
+        case _:
+            raise ValueError("is no filter.")
+
+
+def _none_of(model: type[Any], found: Filtered) -> ColumnElement[bool]:
+    """The opposite of a filter, which a row without a value fulfils, unless that is what it must not be."""
+    relation = relation_of(model, found.name)
+    if not optional(model, found.name) or any(map(_empty, found.words)) or (relation and relation.uselist):
+        return not_(found.condition)
+    column = _local(relation) if relation else getattr(model, found.name)
+    return or_(column.is_(None), not_(found.condition))
 
 
 def takes(model: type[Any], name: str) -> str:
@@ -170,13 +215,16 @@ def takes(model: type[Any], name: str) -> str:
         case "time":
             return (
                 "It takes a day such as 2026-01-31, a period such as 2026-01-01..2026-02-01 whose end is left out, "
-                f"or today, yesterday, tomorrow, this-week, this-month, last-month, last-7-days, next-7-days{nothing}."
+                "or today, yesterday, tomorrow, this-week, this-month, last-month, last-7-days, next-7-days, "
+                f"each also behind >, >=, < or <={nothing}."
             )
         case "number":
-            return f"It takes a number such as 5, or a range such as 5..10{nothing}."
+            return f"It takes a number such as 5, a range such as 5..10, or a bound such as >=5{nothing}."
+        case "record" if _is_person(model, name):
+            named = "people also by e-mail address, or by name in double quotes"
+            return f"It takes ids, {ME}{nothing}, separated by commas; {named}."
         case "record":
-            person = f", {ME}" if _is_person(model, name) else ""
-            return f"It takes ids{person}{nothing}, separated by commas."
+            return f"It takes ids{nothing}, separated by commas."
         case "records":
             return f'It takes names or ids, separated by commas{nothing}; a name in digits is written "2026".'
         case _:
@@ -205,6 +253,13 @@ def among(column: Any, values: Sequence[Any], kind: Any) -> ColumnElement[bool]:
     return cast(ColumnElement[bool], column == func.any(literal(list(values), ARRAY(kind))))
 
 
+def _measured(column: Any, words: Sequence[Word], viewer: Viewer) -> ColumnElement[bool]:
+    """What one time or number asks of a column."""
+    if _empty(word := _only(words)):
+        return cast(ColumnElement[bool], column.is_(None))
+    return in_period(column, word.text, viewer) if isinstance(column.type, Instant) else in_numbers(column, word.text)
+
+
 def _one_of(model: type[Any], name: str, kind: Kind, words: Sequence[Word]) -> ColumnElement[bool]:
     column = getattr(model, name)
     empty = optional(model, name) and any(_empty(word) for word in words)
@@ -224,7 +279,9 @@ def _is_person(model: type[Any], name: str) -> bool:
     return relation is not None and relation.mapper.class_ is User
 
 
-def _related(model: type[Any], name: str, kind: Kind, words: Sequence[Word], viewer: Viewer) -> Filtered:
+def _related(
+    model: type[Any], name: str, kind: Kind, words: Sequence[Word], viewer: Viewer, known: Known | None
+) -> Filtered:
     relation = relation_of(model, name)
     assert relation is not None  # noqa: S101  the caller has seen that it is one
     target = relation.mapper.class_
@@ -234,13 +291,33 @@ def _related(model: type[Any], name: str, kind: Kind, words: Sequence[Word], vie
             ids.append(_id(word.text))
         elif word == Word(ME) and target is User:
             ids.append(viewer.user_id)
-        elif kind == "records" and target.lookup and not _empty(word):
+        elif not _empty(word) and _is_name(kind, target, word):
             names.append(word.text)
         elif not _empty(word):
             raise ValueError(f"“{word.text[:60]}” is not known.")
-    found = _has(model, relation, ids, names) if ids or names else literal(False)
-    without = _has_none(model, relation) if any(map(_empty, words)) else literal(False)
-    return Filtered(name, kind, tuple(words), or_(found, without), target, tuple(ids), tuple(names))
+    asked = [_has_none(model, relation)] if any(map(_empty, words)) else []
+    if ids or names:
+        looked_for = (ids, names) if known is None else ([*ids, *_ids_of(target, kind, names, known)], ())
+        asked.insert(0, _has(model, relation, *looked_for))
+    return Filtered(name, kind, tuple(words), or_(*asked), target, tuple(ids), tuple(names))
+
+
+def _is_name(kind: Kind, target: type[Any], word: Word) -> bool:
+    """Whether a value is the name of a record: of many, any; of a person, an e-mail address or what is in quotes."""
+    if kind == "records":
+        return bool(target.lookup)
+    return target is User and (word.quoted or "@" in word.text)
+
+
+def _ids_of(target: type[Any], kind: Kind, names: Sequence[str], known: Known) -> list[int]:
+    """The ids that names mean; raises ValueError for a person whom nobody knows, or of whom there are several."""
+    found = [(name, known.get((target, name), ())) for name in names]
+    for name, ids in found if kind == "record" else ():
+        if not ids:
+            raise ValueError(f"“{name[:60]}” is nobody here.")
+        if len(ids) > 1:
+            raise ValueError(f"“{name[:60]}” is the name of {len(ids)} people. Please write an e-mail address.")
+    return [key for _, ids in found for key in ids]
 
 
 def _id(text: str) -> int:
@@ -252,17 +329,29 @@ def _id(text: str) -> int:
 def _has(
     model: type[Any], relation: RelationshipProperty[Any], ids: Sequence[int], names: Sequence[str]
 ) -> ColumnElement[bool]:
+    target = relation.mapper.class_
     if not relation.uselist:
-        return among(_local(relation), ids, BigInteger)
-    return cast(ColumnElement[bool], getattr(model, relation.key).any(named(relation.mapper.class_, ids, names)))
+        column, asked = _local(relation), []
+        if ids:
+            asked.append(among(column, ids, BigInteger))
+        if names:
+            asked.append(
+                column == func.any(func.array(select(target.id).where(named(target, (), names)).scalar_subquery()))
+            )
+        return or_(false(), *asked)
+    if relation.secondary is not None and relation.secondary_synchronize_pairs and not names:
+        (own, mine), (_, other) = relation.synchronize_pairs[0], relation.secondary_synchronize_pairs[0]
+        between = select(literal(1)).select_from(relation.secondary).where(mine == own, among(other, ids, BigInteger))
+        return between.correlate(model).exists()
+    return cast(ColumnElement[bool], getattr(model, relation.key).any(named(target, ids, names)))
 
 
 def named(target: type[Any], ids: Sequence[int], names: Sequence[str]) -> ColumnElement[bool]:
     """The condition that a record has one of these ids, or one of these names in any case."""
-    conditions = [among(target.id, ids, BigInteger)]
+    conditions = [among(target.id, ids, BigInteger)] if ids or not names else []
     if names:
         lowered = select(func.lower(func.unnest(literal(list(names), ARRAY(Text)))))
-        conditions.append(func.lower(getattr(target, target.lookup[0])).in_(lowered))
+        conditions += [func.lower(getattr(target, column)).in_(lowered) for column in target.lookup]
     return or_(*conditions)
 
 
@@ -274,52 +363,3 @@ def _has_none(model: type[Any], relation: RelationshipProperty[Any]) -> ColumnEl
 
 def _local(relation: RelationshipProperty[Any]) -> Any:
     return relation.local_remote_pairs[0][0] if relation.local_remote_pairs else None
-
-
-# ---- Numbers
-
-NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,9})?")
-ROOM = ((SmallInteger, 2**15), (BigInteger, 2**63), (Integer, 2**31))
-
-
-def _in_numbers(column: Any, word: Word) -> ColumnElement[bool]:
-    if _empty(word):
-        return cast(ColumnElement[bool], column.is_(None))
-    low, dots, high = word.text.partition("..")
-    if not dots:
-        return cast(ColumnElement[bool], column == _number(column.type, low))
-    bounds = [_number(column.type, text) if text else None for text in (low, high)]
-    return _between(column, *bounds, closed=True)
-
-
-def _number(kind: Any, text: str) -> Any:
-    if not NUMBER.fullmatch(text.strip()):
-        raise ValueError(f"“{text[:60]}” is not a number.")
-    value = Decimal(text.strip())
-    if not isinstance(kind, Integer):
-        return float(value) if isinstance(kind, Float) else value
-    room = next(size for known, size in ROOM if isinstance(kind, known))
-    if value != value.to_integral_value() or not -room <= value < room:
-        raise ValueError(f"“{text[:60]}” is no whole number that could be there.")
-    return int(value)
-
-
-def _between(column: Any, low: Any, high: Any, *, closed: bool) -> ColumnElement[bool]:
-    """Bounds that may be open on one side; `closed` takes the upper one in."""
-    if low is None and high is None:
-        raise ValueError("has neither a beginning nor an end.")
-    if low is not None and high is not None and (low > high or (low == high and not closed)):
-        raise ValueError("covers nothing: it ends before it begins, or where it begins.")
-    bounds = [] if low is None else [column >= low]
-    if high is not None:
-        bounds.append(column <= high if closed else column < high)
-    return and_(*bounds)
-
-
-# ---- Times
-
-
-def _in_period(column: Any, word: Word, viewer: Viewer) -> ColumnElement[bool]:
-    if _empty(word):
-        return cast(ColumnElement[bool], column.is_(None))
-    return _between(column, *period(word.text, viewer), closed=False)

@@ -12,7 +12,7 @@ from admin_app.errors import BadRequest
 from admin_app.models import SoftDelete, Ticket
 from admin_app.queries import tickets
 from admin_app.queries.columns import Density, choosable, columns_from, density_from
-from admin_app.queries.filters import BIGGEST, Filtered, Word, filtered, kind_of, words_of, yes_or_no
+from admin_app.queries.filters import ALIASES, BIGGEST, Filtered, Word, filtered, full_name, kind_of, yes_or_no
 from admin_app.queries.periods import DAY, Viewer, day_of
 from admin_app.queries.touched import touched
 
@@ -24,9 +24,6 @@ DEEPEST = 10_000
 
 APPEARANCE: dict[str, None] = {"page": None, "size": None, "columns": None, "density": None}
 """Parameters that say how a list looks and not which rows it has, to be left out of `pairs`."""
-
-ALIASES = {"tag": "tags", "created": "created_at", "resolved": "resolved_at", "updated": "updated_at"}
-"""Short names of filters; `tag` takes names only."""
 
 
 class Listed(Protocol):
@@ -85,12 +82,12 @@ class ListQuery:
         problems: dict[str, str] = {}
         texts = canonical(listed, given, problems)
         found: list[Filtered] = []
-        for name in listed.filters:
+        for parameter in (f"{name}{sign}" for name in listed.filters for sign in ("", "!") if f"{name}{sign}" in texts):
+            name, negated = parameter.removesuffix("!"), parameter.endswith("!")
             try:
-                if name in texts:
-                    found.append(filtered(listed.model, name, texts[name], viewer))
+                found.append(filtered(listed.model, name, texts[parameter], viewer, negated=negated))
             except ValueError as error:
-                problems[name] = str(error)
+                problems[parameter] = str(error)
         options = _once(listed, texts, problems)
         if problems:
             raise BadRequest(fields=problems)
@@ -104,7 +101,7 @@ class ListQuery:
     def pairs(self, **instead: str | None) -> list[tuple[str, str]]:
         """The parameters of this list in one order, with others `instead`; None leaves one out."""
         present: dict[str, str | None] = {"q": self.q or None}
-        present |= {item.name: item.text for item in self.filters}
+        present |= {item.parameter: item.text for item in self.filters}
         present["overdue"] = None if self.overdue is None else "yes" if self.overdue else "no"
         if self.change_set:
             present |= {"change_set": str(self.change_set), "outcome": self.outcome or None}
@@ -148,8 +145,9 @@ def canonical(
     known = parameters(listed)
     found: dict[str, list[str]] = {}
     for given_name, value in given:
-        name, value = _named(listed, given_name, value)
-        if name not in known:
+        plain, value = full_name(listed.filters, given_name.removesuffix("!"), value)
+        name = f"{plain}!" if given_name.endswith("!") else plain
+        if name not in known and not (name.endswith("!") and plain in listed.filters):
             nearest = difflib.get_close_matches(given_name, known, n=1)
             hint = f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(known)}."
             problems[given_name[:60]] = f"is not a parameter of this list. {hint}"
@@ -172,16 +170,6 @@ def parameters(listed: Listed) -> list[str]:
 
 def _periods(listed: Listed) -> list[str]:
     return [name for name in listed.filters if kind_of(listed.model, name) == "time"]
-
-
-def _named(listed: Listed, name: str, value: str) -> tuple[str, str]:
-    """The full name of a parameter and its value: `tag=2026` is the tag of that name, not the one of that id."""
-    full = ALIASES.get(name)
-    if full is None or name in listed.filters or full not in listed.filters:
-        return name, value
-    if name == "tag" and '"' not in value:
-        return full, ",".join(str(Word(word.text, quoted=True)) for word in words_of([value]))
-    return full, value
 
 
 def _join_days(name: str, found: dict[str, list[str]], problems: dict[str, str]) -> None:

@@ -40,6 +40,20 @@ def period(text: str, viewer: Viewer) -> tuple[datetime | None, datetime | None]
     return viewer.midnight(first), viewer.midnight(after)
 
 
+def edges(text: str, viewer: Viewer) -> tuple[datetime, datetime | None]:
+    """When a day or a named period begins, and when it is over; None of a moment. Raises ValueError for neither.
+
+    So that later than a day means after it, and not later than a day takes it in.
+    """
+    try:
+        first, after = period(text, viewer) if ".." not in text else (None, None)
+    except ValueError:
+        return _moment(text, viewer), None
+    if first is None:
+        raise ValueError(f"“{text[:60]}” is a range, which cannot be compared.")
+    return first, after
+
+
 def _relative(direction: str, number: int, unit: str, viewer: Viewer) -> tuple[datetime, datetime]:
     """`last-7-days` are today and the six days before it; `last-3-hours` end now."""
     if unit == "hours":
