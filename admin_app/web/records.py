@@ -100,6 +100,7 @@ def _actions(request: Request, resource: Resource, record: Any, place: str) -> l
             "label": action.label,
             "icon": action.icon,
             "danger": action.danger,
+            "key": action.key,
             "href": path(resource.name, "do", action.permission, ids=record.id, back=back),
         }
         for action in desk_of(request).registry.actions_for(resource.model)
