@@ -97,8 +97,8 @@ SAMPLES = {
         ),
         Sample(
             SavedView,
-            lambda n: {"resource": "ticket", "name": f"Row {n}", "definition": {"sort": None, "columns": ["id", None]}},
-            {"definition": {"sort": {"by": None}, "wide": True}, "position": 7, "user_id": 1},
+            lambda n: {"resource": "ticket", "name": f"Row {n}", "query": "assignee=me&sort=-priority"},
+            {"query": "assignee=none", "position": 7, "user_id": 1},
         ),
     )
 }

@@ -154,13 +154,13 @@ HOSTILE = [
     ),
     Hostile(
         "p016_form",
-        "from admin_app.models import SavedView\n"
+        "from admin_app.models import Recipe\n"
         + BEGIN
-        + "plugin.resource(SavedView, columns=('id',), form=('name', 'definition'))\n",
+        + "plugin.resource(Recipe, columns=('id',), form=('name', 'inputs'))\n",
         "P016",
         FIRST + 1,
-        "form: SavedView.definition has a type that nobody can fill in.",
-        "Leave 'definition' out of the form.",
+        "form: Recipe.inputs has a type that nobody can fill in.",
+        "Leave 'inputs' out of the form.",
     ),
     Hostile(
         "p016_unknown",

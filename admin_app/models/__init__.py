@@ -1,7 +1,7 @@
 """The tables of the desk, one file a family."""
 
 from admin_app.models.attachment import Attachment, ScanStatus
-from admin_app.models.audit import ActorKind, AuditLog, ChangeSet, ChangeSetState, Door, RowOutcome
+from admin_app.models.audit import ActorKind, AuditLog, ChangeSet, ChangeSetLane, ChangeSetState, Door, RowOutcome
 from admin_app.models.base import (
     DERIVED,
     LONG,
@@ -19,7 +19,7 @@ from admin_app.models.base import (
     text_enum,
 )
 from admin_app.models.comment import Comment
-from admin_app.models.desk import Outbox, Recipe, SavedView, Selection, SelectionItem
+from admin_app.models.desk import Outbox, Recipe, SavedView, Selection, SelectionItem, ShippedView
 from admin_app.models.tag import Tag, TicketTag
 from admin_app.models.ticket import (
     ACTIVE,
@@ -50,6 +50,7 @@ __all__ = [
     "Audited",
     "Base",
     "ChangeSet",
+    "ChangeSetLane",
     "ChangeSetState",
     "Comment",
     "Door",
@@ -65,6 +66,7 @@ __all__ = [
     "ScanStatus",
     "Selection",
     "SelectionItem",
+    "ShippedView",
     "SoftDelete",
     "Tag",
     "Throttle",

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, func, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from admin_app.models.base import Audited, Base, Numbered, Timestamped, Versioned
-from admin_app.models.user import User
+from admin_app.models.user import Role, User
 
 
 class Selection(Numbered, Base):
@@ -56,23 +57,57 @@ class Recipe(Numbered, Timestamped, Versioned, Audited, Base):
 
     created_by: Mapped[User | None] = relationship(lazy="raise")
 
-    @property
+    @hybrid_property
     def label(self) -> str:
         return self.name
 
 
-class SavedView(Numbered, Timestamped, Audited, Base):
-    """A named list: filter, sort, columns and page size; for one person, one role, or everybody."""
+class SavedView(Numbered, Timestamped, Versioned, Audited, Base):
+    """A list under a name, with its filters, order, columns and sizes: for one person, one role, or everybody.
+
+    `query` is what stands behind the ? of the list's address, where `me` is whoever looks. Neither a `user_id` nor a
+    `role_id` means everybody.
+    """
 
     __tablename__ = "saved_views"
-    __table_args__ = (Index("ix_saved_views_owner", "user_id"), Index("ix_saved_views_role", "role_id"))
+    __table_args__ = (
+        Index("ix_saved_views_owner", "user_id"),
+        Index("ix_saved_views_role", "role_id"),
+        Index(
+            "uq_saved_views_name_lower",
+            "resource",
+            func.lower(text("name")),
+            func.coalesce(text("user_id"), text("0")),
+            func.coalesce(text("role_id"), text("0")),
+            unique=True,
+        ),
+        CheckConstraint("btrim(name) <> ''", "name"),
+        CheckConstraint("user_id IS NULL OR role_id IS NULL", "audience"),
+    )
+    lookup = ("name",)
 
     resource: Mapped[str] = mapped_column(String(100))
     name: Mapped[str] = mapped_column(String(100))
+    icon: Mapped[str] = mapped_column(String(40), server_default="filter")
+    query: Mapped[str] = mapped_column(server_default="")
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     role_id: Mapped[int | None] = mapped_column(ForeignKey("roles.id", ondelete="CASCADE"))
     position: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    definition: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+
+    role: Mapped[Role | None] = relationship(lazy="raise")
+
+    @hybrid_property
+    def label(self) -> str:
+        return self.name
+
+
+class ShippedView(Base):
+    """A view that a plugin has shipped, as `ticket.Overdue`: it is made once, and is the desk's own from then on."""
+
+    __tablename__ = "shipped_views"
+
+    name: Mapped[str] = mapped_column(String(201), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Outbox(Numbered, Base):

@@ -1,7 +1,7 @@
 """Tickets: what is asked, by whom, who works on it, and how far it is."""
 
 import enum
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     cast,
     func,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
@@ -136,6 +137,19 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
             "due_at",
             postgresql_where=text("deleted_at IS NULL AND status IN ('open', 'in_progress')"),
         ),
+        Index(
+            "ix_tickets_live_resolver",
+            "resolved_by_id",
+            "resolved_at",
+            "id",
+            postgresql_where=text("deleted_at IS NULL AND resolved_by_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_tickets_live_reopened",
+            "last_reopened_at",
+            "id",
+            postgresql_where=text("deleted_at IS NULL AND last_reopened_at IS NOT NULL"),
+        ),
         Index("ix_tickets_trash", "deleted_at", "id", postgresql_where=text("deleted_at IS NOT NULL")),
     )
     lookup = ("ticket_number", "title")
@@ -205,9 +219,9 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
         info={"only": Tag.is_active},
     )
 
-    @property
+    @hybrid_property
     def label(self) -> str:
-        return f"{self.ticket_number} {self.title}"
+        return self.ticket_number + " " + self.title
 
     @hybrid_property
     def is_overdue(self) -> bool:
@@ -218,6 +232,32 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
     @classmethod
     def _is_overdue(cls) -> ColumnElement[bool]:
         return func.coalesce(and_(cls.status.in_(ACTIVE), cls.due_at < func.now()), False)
+
+    @hybrid_property
+    def is_unattended(self) -> bool:
+        """Whether somebody waits for the desk: nobody has answered yet, or the last word is the customer's."""
+        if self.status in DONE:
+            return False
+        asked, answered = self.last_customer_reply_at, self.last_staff_reply_at
+        return self.first_response_at is None or (asked is not None and answered is not None and asked > answered)
+
+    @is_unattended.inplace.expression
+    @classmethod
+    def _is_unattended(cls) -> ColumnElement[bool]:
+        unanswered = or_(cls.first_response_at.is_(None), cls.last_customer_reply_at > cls.last_staff_reply_at)
+        return func.coalesce(and_(cls.status.not_in(DONE), unanswered), False)
+
+    @hybrid_property
+    def silent_days(self) -> float:
+        """Days since the customer or staff last wrote in public, or since it came in where nobody has."""
+        times = (self.created_at, self.last_customer_reply_at, self.last_staff_reply_at)
+        return (datetime.now(UTC) - max(time for time in times if time)).total_seconds() / 86_400
+
+    @silent_days.inplace.expression
+    @classmethod
+    def _silent_days(cls) -> ColumnElement[Any]:
+        last = func.greatest(cls.created_at, cls.last_customer_reply_at, cls.last_staff_reply_at)
+        return cast(func.extract("epoch", func.now() - last) / 86_400, Float)
 
     @hybrid_property
     def response_hours(self) -> float | None:
