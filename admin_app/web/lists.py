@@ -13,7 +13,7 @@ from admin_app.plugin import Resource
 from admin_app.queries import rows
 from admin_app.queries.listing import APPEARANCE, DEEPEST, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
-from admin_app.web import cells, deeds, offers, panel, selecting
+from admin_app.web import cells, columns, deeds, offers, panel, selecting
 from admin_app.web.context import actor_of, desk_of, path, render, zone_of
 from admin_app.web.entries import in_words
 from admin_app.web.exports import FORMATS
@@ -24,6 +24,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
     query = selecting.asked(request, resource, request.query_params.multi_items())
     if _long(request):
         return RedirectResponse(panel.with_query(path(resource.name, "list"), query.pairs()), status_code=302)
+    query = columns.as_remembered(request, resource, query)
     async with desk_of(request).database.read() as session:
         if query.change_set and await is_noted(session, query.change_set):
             query = replace(query, audited=False)
@@ -79,6 +80,7 @@ def _links(resource: Resource, query: ListQuery, has_next: bool, address: Any) -
         "first_url": address(page=None),
         "sizes": [(size, address(size=str(size)), size == query.size) for size in SIZES],
         "export_urls": [(kind, panel.with_query(path(resource.name, "export", kind), whole)) for kind in FORMATS],
+        "columns_url": panel.with_query(path(resource.name, "columns"), query.pairs(page=None)),
         "create_url": path(resource.name, "create"),
     }
 

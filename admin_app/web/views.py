@@ -10,8 +10,9 @@ from sqladmin.templating import Jinja2Templates
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin_app.errors import Forbidden
 from admin_app.plugin import Resource
-from admin_app.web import actions, attachments, exporting, lists, lookups, records
+from admin_app.web import actions, attachments, columns, exporting, lists, lookups, records
 from admin_app.web.context import actor_or_none, desk_of
 
 DEEDS = {
@@ -82,6 +83,16 @@ class RecordView(ModelView):
     async def upload(self, request: Request) -> Response:
         """Attach files to a ticket."""
         return await attachments.upload(request, self.resource, self.templates)
+
+    @expose("/columns", methods=["GET", "POST"])
+    async def columns(self, request: Request) -> Response:
+        """Which columns the list shows."""
+        self._require_view(request)
+        return await columns.page(request, self.resource, self.templates)
+
+    def _require_view(self, request: Request) -> None:
+        if not self.has_permission(request, Action.LIST):
+            raise Forbidden
 
     async def list_page(self, request: Request) -> Response:
         return await lists.page(request, self.resource, self.templates)
