@@ -1,0 +1,213 @@
+"""Saved views: lists under a name, for one person, one role or everybody, which are worked through as queues."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, text, union_all
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload
+
+from admin_app.errors import BadInput, ChangedMeanwhile, NotFound
+from admin_app.models import Role, SavedView, ShippedView, UserRole, storable
+
+Audience = Literal["me", "role", "everyone"]
+
+MOST = 30
+"""Views that a person, a role, or everybody may have: more than anybody finds their way about in."""
+
+NAME_LENGTH = 100
+
+COUNTED = 999
+"""Rows up to which a queue is counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A view as the menu and its list need it: the query string holds texts, in which `me` is whoever looks."""
+
+    id: int
+    resource: str
+    name: str
+    icon: str
+    query: str
+    audience: Audience
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Its parameters, as they stand in the address of a list."""
+        return parse_qsl(self.query, keep_blank_values=True)
+
+    def without(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The parameters of a list as an address within this view: only those that differ, empty where one is gone."""
+        own, asked = dict(self.pairs), dict(pairs)
+        changed = [(name, value) for name, value in asked.items() if own.get(name) != value]
+        return [("view", str(self.id)), *changed, *((name, "") for name in own if name not in asked)]
+
+
+# ---- Which there are
+
+OF_PERSON = """
+SELECT jsonb_agg(jsonb_build_array(v.id, v.resource, v.name, v.icon, v.query,
+    CASE WHEN v.user_id IS NOT NULL THEN 'me' WHEN v.role_id IS NOT NULL THEN 'role' ELSE 'everyone' END)
+  ORDER BY v.user_id IS NULL, v.role_id IS NULL, v.position, v.id)
+FROM saved_views v
+WHERE v.user_id = u.id OR (v.user_id IS NULL AND (v.role_id IS NULL OR v.role_id IN (
+  SELECT ur.role_id FROM user_roles ur WHERE ur.user_id = u.id)))"""
+"""The views of the person `u` as JSON: their own first, then those of their roles, then everybody's; for `read`."""
+
+
+def read(found: str | None) -> tuple[View, ...]:
+    """Views from what OF_PERSON finds."""
+    names = ("id", "resource", "name", "icon", "query", "audience")
+    return tuple(View(**dict(zip(names, one, strict=True))) for one in json.loads(found or "[]"))
+
+
+def light(view: SavedView) -> View:
+    """A stored view as the menu and its list need it."""
+    audience: Audience = "me" if view.user_id is not None else "role" if view.role_id is not None else "everyone"
+    facts = {name: getattr(view, name) for name in ("id", "resource", "name", "icon", "query")}
+    return View(audience=audience, **facts)
+
+
+async def of_person(session: AsyncSession, user_id: int, *, others: bool = False) -> Sequence[SavedView]:
+    """The views that somebody sees, in the order of the menu; with `others` those of all roles."""
+    roles = select(UserRole.role_id).where(UserRole.user_id == user_id)
+    shared = and_(SavedView.user_id.is_(None), or_(literal(others), SavedView.role_id.is_(None), _in(roles)))
+    found = select(SavedView).where(or_(SavedView.user_id == user_id, shared)).options(joinedload(SavedView.role))
+    order = (SavedView.user_id.is_(None), SavedView.role_id.is_(None), SavedView.role_id)
+    return (await session.scalars(found.order_by(*order, SavedView.position, SavedView.id))).all()
+
+
+def _in(roles: Select[Any]) -> ColumnElement[bool]:
+    return SavedView.role_id.in_(roles)
+
+
+async def one(
+    session: AsyncSession, view_id: int, user_id: int, *, others: bool = False, version: int | None = None
+) -> SavedView:
+    """A view that somebody sees; raises NotFound for every other, or ChangedMeanwhile where it is not at `version`."""
+    found = next((view for view in await of_person(session, user_id, others=others) if view.id == view_id), None)
+    if found is None:
+        raise NotFound
+    if version is not None and found.version != version:
+        raise ChangedMeanwhile
+    return found
+
+
+async def every(session: AsyncSession) -> Sequence[SavedView]:
+    """All views, of whomever."""
+    return (await session.scalars(select(SavedView).order_by(SavedView.resource, SavedView.id))).all()
+
+
+async def roles(session: AsyncSession) -> Sequence[Role]:
+    """The roles that a view can be for, by name."""
+    return (await session.scalars(select(Role).order_by(Role.name))).all()
+
+
+# ---- Making and changing them
+
+
+def _same(view: SavedView) -> ColumnElement[bool]:
+    """Which views are for the same people as this one."""
+    return and_(
+        SavedView.user_id.is_not_distinct_from(view.user_id), SavedView.role_id.is_not_distinct_from(view.role_id)
+    )
+
+
+async def add(session: AsyncSession, view: SavedView) -> SavedView:
+    """Keep a new view, the last for its people; raises BadInput for a name that is taken, and where there are enough."""
+    view.name = await free_name(session, view, view.name)
+    await place(session, view)
+    session.add(view)
+    await session.flush()
+    return view
+
+
+async def place(session: AsyncSession, view: SavedView) -> None:
+    """Put a view behind the others of its people; raises BadInput where there are too many."""
+    facts = select(func.count(), func.coalesce(func.max(SavedView.position), 0)).where(
+        _same(view), SavedView.id.is_distinct_from(view.id)
+    )
+    number, last = (await session.execute(facts)).one()
+    if number >= MOST:
+        raise BadInput(
+            f"There are {MOST} views for the same people, and that is the most. Delete one that nobody uses."
+        )
+    view.position = last + 1
+
+
+async def free_name(session: AsyncSession, view: SavedView, name: str) -> str:
+    """The name as it is stored; raises BadInput where it cannot be, or where another view of these people has it."""
+    name = " ".join(name.split())
+    if not name or not storable(name):
+        raise BadInput(fields={"name": "Please give it a name, which stands in the menu."})
+    if len(name) > NAME_LENGTH:
+        raise BadInput(fields={"name": f"has {len(name):,} characters; at most {NAME_LENGTH} fit."})
+    lowered = func.lower(SavedView.name) == func.lower(name)
+    others = and_(_same(view), SavedView.resource == view.resource, SavedView.id.is_distinct_from(view.id))
+    if (taken := await session.scalar(select(SavedView.name).where(lowered, others))) is not None:
+        raise BadInput(fields={"name": f"“{taken}” is the name of another view of this list."})
+    return name
+
+
+async def move(session: AsyncSession, view: SavedView, step: int) -> int:
+    """Bring a view one place up (-1) or down (1) among those of its people; returns how many rows changed."""
+    found = select(SavedView).where(_same(view)).order_by(SavedView.position, SavedView.id).with_for_update()
+    views = list((await session.scalars(found)).all())
+    place = next(place for place, other in enumerate(views) if other.id == view.id)
+    views.insert(max(place + step, 0), views.pop(place))
+    for position, other in enumerate(views, 1):
+        other.position = position
+    changed = len(session.dirty)
+    await session.flush()
+    return changed
+
+
+# ---- Shipped views
+
+
+async def unshipped(session: AsyncSession, names: Iterable[str]) -> list[str]:
+    """Those of the shipped views that the desk has not seen yet."""
+    known = set(await session.scalars(select(ShippedView.name)))
+    return [name for name in names if name not in known]
+
+
+async def ship(session: AsyncSession, views: Mapping[str, SavedView]) -> int:
+    """Make shipped views for everybody, each once in the life of a desk; one whose name is taken is left out."""
+    new = insert(ShippedView).on_conflict_do_nothing().returning(ShippedView.name)
+    names = set((await session.scalars(new, [{"name": name} for name in views])).all())
+    everyone = and_(SavedView.user_id.is_(None), SavedView.role_id.is_(None))
+    taken = {
+        (view.resource, view.name.lower()): view for view in await session.scalars(select(SavedView).where(everyone))
+    }
+    last = max((view.position for view in taken.values()), default=0)
+    made = [view for name, view in views.items() if name in names and (view.resource, view.name.lower()) not in taken]
+    for position, view in enumerate(made, last + 1):
+        view.position = position
+    session.add_all(made)
+    await session.flush()
+    return len(made)
+
+
+# ---- Counting
+
+
+async def counts(session: AsyncSession, found: Mapping[int, Select[Any]], limit_ms: int) -> dict[int, int]:
+    """How many rows each query finds, up to one more than COUNTED, by its key; one statement, under a time limit.
+
+    Raises Unavailable where it takes longer than `limit_ms` milliseconds.
+    """
+    if not found:
+        return {}
+    await session.execute(text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": str(limit_ms)})
+    each = [
+        select(literal(key), func.count()).select_from(query.limit(COUNTED + 1).subquery())
+        for key, query in found.items()
+    ]
+    rows = await session.execute(union_all(*each) if len(each) > 1 else each[0])
+    return {key: number for key, number in rows.tuples()}
