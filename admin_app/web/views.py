@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from admin_app.errors import Forbidden
 from admin_app.plugin import Resource
-from admin_app.web import actions, attachments, columns, exporting, lists, lookups, records
+from admin_app.web import actions, attachments, columns, counting, exporting, lists, lookups, records
 from admin_app.web.context import actor_or_none, desk_of
 
 DEEDS = {
@@ -85,10 +85,16 @@ class RecordView(ModelView):
         return await attachments.upload(request, self.resource, self.templates)
 
     @expose("/columns", methods=["GET", "POST"])
-    async def columns(self, request: Request) -> Response:
+    async def choose_columns(self, request: Request) -> Response:
         """Which columns the list shows."""
         self._require_view(request)
         return await columns.page(request, self.resource, self.templates)
+
+    @expose("/count", methods=["GET"])
+    async def count_rows(self, request: Request) -> Response:
+        """How many rows the list has."""
+        self._require_view(request)
+        return await counting.page(request, self.resource, self.templates)
 
     def _require_view(self, request: Request) -> None:
         if not self.has_permission(request, Action.LIST):
