@@ -7,6 +7,7 @@ long, as a promise that is kept in chunks by `advance()`. What can be ordered ar
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,9 +18,9 @@ from admin_app import queue
 from admin_app.db import Acting, Change, Counts, Database, Plan, Resumed, translated
 from admin_app.errors import BackdeskError, BadInput, Conflict, Forbidden
 from admin_app.inputs import inputs_of, parse
-from admin_app.models import AuditLog, Base, ChangeSet, ChangeSetState, storable
+from admin_app.models import AuditLog, Base, ChangeSet, storable
 from admin_app.plugin import Action, Authority, Chosen, Origin, Outcome, snake
-from admin_app.queries import changes, previews, selections, undo
+from admin_app.queries import changes, previews, selections, undo, work
 from admin_app.settings import Limits
 
 REASON_LENGTH = 2_000
@@ -34,6 +35,7 @@ UNDO = Action(
     label="Undo",
     help="What nobody touched since goes back to what it was; what somebody did is listed and left alone.",
     icon="restore",
+    parallel=False,
     danger=False,
     reason="optional",
     final="",
@@ -108,7 +110,7 @@ async def perform(database: Database, order: Order, limits: Limits, *, idempoten
         chosen = replace(order.chosen, change_set_id=change.id)
         outcome = await carry_out(change.session, order, chosen)
         _count(change.counts, outcome)
-        await _finish(change, order.chosen.undo_of_id)
+        await finish(change, order.chosen.undo_of_id)
     return Performed(change.id, outcome, sentence(order.action.label, outcome, chosen.model))
 
 
@@ -179,24 +181,18 @@ def why_not_undo(authority: Authority, user_id: int | None, change_set: ChangeSe
     return None
 
 
-async def advance(change: Resumed, order: Order, limits: Limits) -> Outcome:
-    """Do the next chunk of a promised change set, in its transaction; the last one closes it."""
+async def advance(change: Resumed, order: Order, limits: Limits) -> None:
+    """Do the next chunk of a lane of a promised change set, in its transaction."""
     if not order.authority.may(order.action.permission) and order.action is not UNDO:
         raise Forbidden(f"Whoever ordered this may no longer do “{order.action.label}”.")
-    part = order.chosen.after(change.kept.position, limits.chunk)
-    last, number = await selections.bounds(change.session, part)
-    outcome = Outcome()
-    change.counts.state = ChangeSetState.RUNNING
+    lane = change.lane
+    following = order.chosen.within(lane.until).after(lane.position, limits.chunk)
+    last, number = await selections.bounds(change.session, following)
     if number:
-        part = order.chosen.between(change.kept.position, last, number)
-        chosen = replace(part, change_set_id=change.id)
-        outcome = await carry_out(change.session, order, chosen)
-        _count(change.counts, outcome)
-        change.counts.position = last
-    if number < limits.chunk:
-        change.counts.state = ChangeSetState.COMPLETED
-        await _finish(change, order.chosen.undo_of_id)
-    return outcome
+        part = order.chosen.between(lane.position, last, number)
+        _count(change.counts, await carry_out(change.session, order, replace(part, change_set_id=change.id)))
+        lane.position = last
+    lane.done = number < limits.chunk or last == lane.until
 
 
 async def carry_out(session: AsyncSession, order: Order, chosen: Chosen[Any]) -> Outcome:
@@ -283,7 +279,9 @@ async def _promise(database: Database, order: Order, limits: Limits, key: str | 
     if chosen.ids:
         chosen = await _kept(database, order, limits)
     plan = _plan(replace(order, chosen=chosen), key)
+    lanes = limits.lanes if order.action.parallel else 1
     async with database.promise(order.acting, order.action.permission, plan) as change:
+        await work.lay_out(change.session, change.id, chosen, min(lanes, ceil(chosen.requested / limits.chunk)))
         await queue.put(change.session, change.id)
     number = f"{chosen.requested:,} {noun(chosen.model, chosen.requested)}"
     return Performed(change.id, None, f"{order.action.label}: {number} are being worked on.")
@@ -322,7 +320,8 @@ def _count(counts: Counts, outcome: Outcome) -> None:
     counts.skipped = dict(total.skipped)
 
 
-async def _finish(change: Change, undo_of_id: int | None) -> None:
+async def finish(change: Change, undo_of_id: int | None) -> None:
+    """What remains when all rows are done: what was undone says so."""
     if undo_of_id is not None and change.counts.changed:
         await undo.mark(change.session, undo_of_id)
 

@@ -38,23 +38,54 @@ SELECT id, set_config('app.change_set_id', id::text, true),
 FROM opened"""
 )
 
+LANE = "SELECT lane, until, position FROM change_set_lanes WHERE change_set_id = :id AND NOT done ORDER BY lane LIMIT 1"
+
 RESUME = text(
-    """
-WITH resumed AS (SELECT * FROM change_sets WHERE id = :id AND state IN ('queued', 'running') FOR UPDATE)
-SELECT resumed.*, set_config('app.change_set_id', id::text, true),
+    f"""
+WITH resumed AS (SELECT * FROM change_sets WHERE id = :id AND state IN ('queued', 'running')),
+free AS ({LANE} FOR UPDATE SKIP LOCKED)
+SELECT resumed.*, free.*, set_config('app.change_set_id', id::text, true),
   set_config('app.user_id', coalesce(user_id::text, ''), true), set_config('app.actor_kind', actor_kind, true),
   set_config('app.request_id', coalesce(request_id, ''), true), set_config('app.reason', coalesce(reason, ''), true),
   set_config('idle_in_transaction_session_timeout', :patience, true)
-FROM resumed"""
+FROM resumed LEFT JOIN free ON true"""
 ).columns(parameters=JSONB(), skipped=JSONB())
+
+WAIT = text(f"{LANE} FOR UPDATE")
+
+DONE = text(
+    """
+SELECT * FROM change_sets c
+WHERE id = :id AND state IN ('queued', 'running')
+  AND NOT EXISTS (SELECT FROM change_set_lanes WHERE change_set_id = c.id AND NOT done)
+FOR UPDATE"""
+).columns(skipped=JSONB())
+
+PROGRESS = text(
+    """
+WITH counted AS (
+  UPDATE change_sets c SET state = 'running', changed = changed + :changed, unchanged = unchanged + :unchanged,
+    failed = failed + :failed, progressed_at = clock_timestamp(), skipped = (
+      SELECT coalesce(jsonb_object_agg(reason, number), '{}') FROM (
+        SELECT key AS reason, sum(value::integer) AS number
+        FROM (SELECT * FROM jsonb_each_text(c.skipped) UNION ALL
+              SELECT * FROM jsonb_each_text(cast(:skipped AS jsonb))) AS known
+        GROUP BY key) AS summed)
+  WHERE id = :id AND state IN ('queued', 'running')
+  RETURNING id
+)
+UPDATE change_set_lanes l SET position = coalesce(cast(:position AS bigint), position), done = :done
+FROM counted WHERE l.change_set_id = counted.id AND l.lane = :lane
+RETURNING set_config('app.change_set_id', '', true), set_config('app.user_id', '', true),
+  set_config('app.actor_kind', '', true), set_config('app.request_id', '', true), set_config('app.reason', '', true)"""
+)
+"""What a chunk did is added to what is there by then; nothing where the work was ended meanwhile."""
 
 CLOSE = text(
     """
 WITH closed AS (
-  UPDATE change_sets SET state = cast(:state AS varchar), changed = :changed, unchanged = :unchanged, failed = :failed,
-    skipped = cast(:skipped AS jsonb), position = coalesce(cast(:position AS bigint), position), problem = :problem,
-    progressed_at = clock_timestamp(),
-    finished_at = CASE WHEN cast(:state AS varchar) <> 'running' THEN clock_timestamp() END
+  UPDATE change_sets SET state = 'completed', changed = :changed, unchanged = :unchanged, failed = :failed,
+    skipped = cast(:skipped AS jsonb), progressed_at = clock_timestamp(), finished_at = clock_timestamp()
   WHERE id = :id
   RETURNING id
 )
@@ -101,18 +132,12 @@ class Plan:
 
 @dataclass
 class Counts:
-    """How many rows a change set changed, left as they were, skipped for which reason, and failed on.
-
-    And how far it is: with a state of `running` it goes on later, behind the row at `position`.
-    """
+    """How many rows a change set, or a chunk of it, changed, left as they were, skipped for which reason, failed on."""
 
     changed: int = 0
     unchanged: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     failed: int = 0
-    state: ChangeSetState = ChangeSetState.COMPLETED
-    position: int | None = None
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,11 +149,29 @@ class Change:
     counts: Counts
 
 
+@dataclass
+class Lane:
+    """A part of the rows of a change set, those up to `until`, and the last of them that is done with."""
+
+    number: int
+    until: int | None
+    position: int | None
+    done: bool = False
+
+
 @dataclass(frozen=True)
 class Resumed(Change):
-    """A change set that was begun before, with its row as it was stored."""
+    """A chunk of a change set that was promised before, with its row as it was stored, and the lane that it is of."""
 
     kept: Any
+    lane: Lane
+
+
+@dataclass(frozen=True)
+class Finishing(Change):
+    """A promised change set of which all is done, and what it undoes, if it does."""
+
+    undo_of_id: int | None
 
 
 class Database:
@@ -236,18 +279,36 @@ class Database:
 
     @asynccontextmanager
     async def resumed(self, change_set_id: int) -> AsyncIterator[Resumed | None]:
-        """One more step of a promised change set, which no other process can take meanwhile; None once it has ended.
+        """The next chunk of a promised change set, in a lane that nobody else takes meanwhile; None where none is left.
 
-        Whoever is frozen in it loses it after PATIENCE, with all that the step had done.
+        Whoever is frozen in it loses it after PATIENCE, with all that the chunk had done. All of it is taken back as
+        well where the change set was ended meanwhile.
         """
         async with self._session() as session:
             await self._begin(session)
             kept = (await session.execute(RESUME, {"id": change_set_id, "patience": PATIENCE})).first()
+            free = kept
+            if kept is not None and kept.lane is None:
+                free = (await session.execute(WAIT, {"id": change_set_id})).first()
+            if kept is None or free is None:
+                yield None
+                return
+            change = Resumed(kept.id, session, Counts(), kept, Lane(free.lane, free.until, free.position))
+            yield change
+            if await _progressed(change):
+                await session.commit()
+
+    @asynccontextmanager
+    async def finishing(self, change_set_id: int) -> AsyncIterator[Finishing | None]:
+        """The end of a promised change set of which every lane is done; None before that, and once it has ended."""
+        async with self._session() as session:
+            await self._begin(session)
+            kept = (await session.execute(DONE, {"id": change_set_id})).first()
             if kept is None:
                 yield None
                 return
-            counts = Counts(kept.changed, kept.unchanged, dict(kept.skipped), kept.failed, position=kept.position)
-            change = Resumed(kept.id, session, counts, kept)
+            counts = Counts(kept.changed, kept.unchanged, kept.skipped, kept.failed)
+            change = Finishing(kept.id, session, counts, kept.undo_of_id)
             yield change
             await _close(change)
             await session.commit()
@@ -354,19 +415,27 @@ async def _opened(session: AsyncSession, acting: Acting, action: str, plan: Plan
 
 
 async def _close(change: Change) -> None:
-    counts = change.counts
     await change.session.flush()
-    facts = {
+    await change.session.execute(CLOSE, _counted(change))
+
+
+async def _progressed(change: Resumed) -> bool:
+    """Write down what a chunk did, and how far its lane is; whether there was still somebody to tell."""
+    await change.session.flush()
+    lane = change.lane
+    facts = _counted(change) | {"lane": lane.number, "position": lane.position, "done": lane.done}
+    return (await change.session.execute(PROGRESS, facts)).first() is not None
+
+
+def _counted(change: Change) -> dict[str, Any]:
+    counts = change.counts
+    return {
         "id": change.id,
-        "state": counts.state.value,
         "changed": counts.changed,
         "unchanged": counts.unchanged,
         "failed": counts.failed,
         "skipped": json.dumps(counts.skipped),
-        "position": counts.position,
-        "problem": counts.problem,
     }
-    await change.session.execute(CLOSE, facts)
 
 
 _AGAIN = "Somebody else was changing the same records at the same moment. Please try again."

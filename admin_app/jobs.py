@@ -20,12 +20,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from admin_app import queue
-from admin_app.actions import UNDO, Operator, Order, advance, check_may_undo
+from admin_app.actions import UNDO, Operator, Order, advance, check_may_undo, finish
 from admin_app.db import Acting, Database
 from admin_app.errors import BackdeskError, Conflict, Forbidden, NotFound, Unavailable
 from admin_app.models import ChangeSet, ChangeSetState, RowOutcome
 from admin_app.plugin import Authority, Chosen
-from admin_app.queries import changes, rules, selections, undo, users
+from admin_app.queries import changes, rules, selections, undo, users, work
 from admin_app.queries.readable import mapper_of
 from admin_app.queries.selections import UNFINISHED
 from admin_app.queries.users import Actor
@@ -48,17 +48,21 @@ TRIES = 20
 
 
 async def step(database: Database, registry: Registry, limits: Limits, change_set_id: int) -> ChangeSetState | None:
-    """Do the next chunk of a promised change set; returns its state afterwards, None when it had ended before.
+    """Do the next chunk of a promised change set, or close it; returns its state, None when it had ended before.
 
     A mistake ends it as failed, with what was done before kept. Raises Unavailable where it may work another time.
     """
     try:
         async with database.resumed(change_set_id) as change:
-            if change is None:
+            if change is not None:
+                order = await _order(change.session, registry, change.kept)
+                await advance(change, order, limits)
+                return ChangeSetState.RUNNING
+        async with database.finishing(change_set_id) as ending:
+            if ending is None:
                 return None
-            order = await _order(change.session, registry, change.kept)
-            await advance(change, order, limits)
-            return change.counts.state
+            await finish(ending, ending.undo_of_id)
+            return ChangeSetState.COMPLETED
     except Unavailable:
         raise
     except BackdeskError as error:
@@ -218,14 +222,19 @@ class Worker:
         try:
             async with self.database.read() as session:
                 its_turn = await first_in_line(session, change_set_id)
+                lanes = await work.lanes_left(session, change_set_id) if its_turn else 0
             if its_turn:
-                return await self._chunks(change_set_id)
+                async with asyncio.TaskGroup() as group:
+                    loops = [group.create_task(self._chunks(change_set_id)) for _ in range(max(lanes, 1))]
+                if not all(loop.result() for loop in loops):
+                    raise RetryRequested(timedelta(0), "the worker is stopping")
+                return
         except Unavailable as error:
             raise RetryRequested(WAIT, error.message) from error
         raise RetryRequested(WAIT, "after other work of the same person")
 
-    async def _chunks(self, change_set_id: int) -> None:
-        """Do chunk by chunk, to the end of the change set or until we are to stop."""
+    async def _chunks(self, change_set_id: int) -> bool:
+        """Do chunk by chunk, to the end of the change set; whether that was reached before we are to stop."""
         failures = 0
         while not self.stopping.is_set():
             try:
@@ -235,13 +244,13 @@ class Worker:
                 logger.warning("a chunk is tried again", change_set=change_set_id, why=error.message)
                 if failures == TRIES:
                     await end(self.database, change_set_id, ChangeSetState.FAILED, error.message)
-                    return
+                    return True
                 await asyncio.sleep(min(0.1 * 2**failures, 5))
                 continue
             failures = 0
             if state is not ChangeSetState.RUNNING:
-                return
-        raise RetryRequested(timedelta(0), "the worker is stopping")
+                return True
+        return False
 
     async def _adopt(self, schedule: Any) -> None:
         """Put work that lost its place in the queue into it again."""

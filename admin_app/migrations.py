@@ -26,7 +26,7 @@ LOCK = 7_223_155_001
 READ_ONLY = {AuditLog.__tablename__, TicketStatusEvent.__tablename__, TicketSearch.__tablename__}
 """Tables that the application may only read; the database itself writes them."""
 
-CLOSING_COLUMNS = "state, changed, unchanged, failed, skipped, position, problem, progressed_at, finished_at"
+CLOSING_COLUMNS = "state, changed, unchanged, failed, skipped, problem, progressed_at, finished_at"
 """What the application may change of a change set once it is written: how it went."""
 
 

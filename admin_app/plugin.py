@@ -90,6 +90,7 @@ class Action:
     label: str
     help: str
     icon: str
+    parallel: bool
     danger: bool
     reason: Literal["optional", "required"]
     final: str
@@ -216,6 +217,7 @@ class Plugin:
         *,
         label: str,
         icon: str = "check",
+        parallel: bool = False,
         danger: bool = False,
         reason: Literal["optional", "required"] = "optional",
         final: str = "",
@@ -226,7 +228,8 @@ class Plugin:
         """Offer `async def f(session, chosen, **inputs) -> Outcome` for a model's rows, or for a trait's.
 
         Its typed parameters become form fields, options and JSON; its docstring the help; its permission is
-        `plugin.function`, granted to `roles` when it is first seen. `final` says why it cannot be undone, if so. Its
+        `plugin.function`, granted to `roles` when it is first seen. `final` says why it cannot be undone, if so. One is
+        `parallel` where what becomes of a row does not depend on other rows: a job then works on two parts at once. Its
         `key` is a letter that opens it on lists and records, and brings it to the front there.
         """
 
@@ -241,6 +244,7 @@ class Plugin:
                     label=label,
                     help=inspect.getdoc(function) or "",
                     icon=icon,
+                    parallel=parallel,
                     danger=danger,
                     reason=reason,
                     final=final,

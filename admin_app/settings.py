@@ -78,6 +78,9 @@ class Settings:
     jobs: int = 2
     """BACKDESK_JOBS: jobs that are worked on at the same time, in the whole installation; one of each person."""
 
+    lanes: int = 2
+    """BACKDESK_LANES: parts of one job that are worked on at the same time, each over a connection of its own."""
+
     worker: bool = True
     """BACKDESK_WORKER: `0` where `serve` is not to work on jobs, because `backdesk worker` runs elsewhere."""
 
@@ -93,7 +96,7 @@ class Settings:
     @property
     def limits(self) -> "Limits":
         """How much one action may do, and how much of it at once."""
-        return Limits(self.bulk_limit, self.inline_limit, self.chunk_size)
+        return Limits(self.bulk_limit, self.inline_limit, self.chunk_size, self.lanes)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -118,6 +121,7 @@ class Settings:
             "inline_limit": reader.get("BACKDESK_INLINE_LIMIT", _number(1, 100_000)),
             "chunk_size": reader.get("BACKDESK_CHUNK_SIZE", _number(1, 100_000)),
             "jobs": reader.get("BACKDESK_JOBS", _number(1, 100)),
+            "lanes": reader.get("BACKDESK_LANES", _number(1, 16)),
             "worker": reader.get("BACKDESK_WORKER", _switch),
             "selection_hours": reader.get("BACKDESK_SELECTION_HOURS", _number(1, 24 * 365)),
             "outcome_days": reader.get("BACKDESK_OUTCOME_DAYS", _number(1, 36_500)),
@@ -130,11 +134,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Limits:
-    """Rows that one action may touch, that it touches at once, and that a job changes in one transaction."""
+    """Rows that one action may touch, that it touches at once, and that a job changes in one transaction.
+
+    And in how many lanes a job works at the same time, where an action allows it.
+    """
 
     bulk: int
     inline: int
     chunk: int
+    lanes: int = 2
 
 
 class _Reader:

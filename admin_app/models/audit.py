@@ -43,8 +43,8 @@ class ChangeSetState(enum.StrEnum):
 class ChangeSet(Numbered, Base):
     """One change of one actor through one door, over one record or many, with its reason and its counts.
 
-    One that is done in chunks has a `selection_id` (or undoes another), and a `position`: the last row it is done with.
-    `problem` says why it failed, or who cancelled it.
+    One that is done in chunks has a `selection_id` (or undoes another), and lanes, which say how far it is. `problem`
+    says why it failed, or who cancelled it.
     """
 
     __tablename__ = "change_sets"
@@ -84,7 +84,6 @@ class ChangeSet(Numbered, Base):
     idempotency_key: Mapped[str | None] = mapped_column(String(64))
     undo_of_id: Mapped[int | None] = mapped_column(ForeignKey("change_sets.id", ondelete="RESTRICT"))
     selection_id: Mapped[int | None]
-    position: Mapped[int | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     progressed_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -94,6 +93,21 @@ class ChangeSet(Numbered, Base):
     @property
     def label(self) -> str:
         return f"Change set {self.id}"
+
+
+class ChangeSetLane(Base):
+    """A part of work that is done in chunks, one after another: the rows up to `until`, or all where that is empty.
+
+    It is done up to `position`. Whoever has locked its row does its next chunk.
+    """
+
+    __tablename__ = "change_set_lanes"
+
+    change_set_id: Mapped[int] = mapped_column(ForeignKey("change_sets.id", ondelete="CASCADE"), primary_key=True)
+    lane: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    until: Mapped[int | None]
+    position: Mapped[int | None]
+    done: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class RowOutcome(Base):

@@ -98,6 +98,11 @@ class Chosen(Generic[Model]):
             source = source.where(key < position if backwards else key > position)
         return replace(self, source=source, requested=number)
 
+    def within(self, until: int | None) -> "Chosen[Model]":
+        """Those up to an id, where there is one."""
+        source, key, _ = self._walk()
+        return self if until is None else replace(self, source=source.where(key <= until))
+
     def _walk(self) -> tuple[Select[int], ColumnElement[int], bool]:
         """How chunks go through the rows: by their ids, and backwards where work is undone."""
         source = cast(Select[int], self.source)

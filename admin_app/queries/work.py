@@ -1,20 +1,38 @@
 """Work that is done in chunks: what is promised, how far it is, and how fast it goes."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import case, or_, select
+from sqlalchemy import case, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
-from admin_app.models import ChangeSet, ChangeSetState, RowOutcome
+from admin_app.models import ChangeSet, ChangeSetLane, ChangeSetState, RowOutcome
+from admin_app.queries.changes import Chosen
 from admin_app.queries.selections import UNFINISHED
 
 ENDED_EARLY = (ChangeSetState.FAILED, ChangeSetState.CANCELLED)
 
 
+async def lay_out(session: AsyncSession, change_set_id: int, chosen: Chosen[Any], lanes: int) -> None:
+    """Divide the rows of promised work into lanes of about the same length, each of which is done in its order."""
+    ids = chosen.keys().order_by(chosen.keys().selected_columns[0])
+    ends = [ids.offset(number * chosen.requested // lanes - 1).limit(1) for number in range(1, lanes)]
+    untils = [await session.scalar(end) for end in ends] + [None]
+    rows = [{"change_set_id": change_set_id, "lane": lane, "until": until} for lane, until in enumerate(untils)]
+    await session.execute(insert(ChangeSetLane), rows)
+
+
+async def lanes_left(session: AsyncSession, change_set_id: int) -> int:
+    """How many lanes of work are not done."""
+    left = select(func.count()).where(ChangeSetLane.change_set_id == change_set_id, ~ChangeSetLane.done)
+    return await session.scalar(left) or 0
+
+
 async def recent(session: AsyncSession, *, limit: int = 20) -> Sequence[ChangeSet]:
     """Change sets that are done in chunks: unfinished ones in the order in which it is their turn, then the newest."""
-    chunked = or_(ChangeSet.position.is_not(None), ChangeSet.state.in_((*UNFINISHED, *ENDED_EARLY)))
+    laid_out = select(ChangeSetLane).where(ChangeSetLane.change_set_id == ChangeSet.id).exists()
+    chunked = or_(laid_out, ChangeSet.state.in_((*UNFINISHED, *ENDED_EARLY)))
     waiting = ChangeSet.state.in_(UNFINISHED)
     found = select(ChangeSet).where(chunked).options(joinedload(ChangeSet.user))
     order = (waiting.desc(), case((waiting, ChangeSet.id)), ChangeSet.id.desc())

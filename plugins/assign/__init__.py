@@ -18,13 +18,13 @@ Ways = Annotated[Way, Hint("Least open: to whoever has the fewest open tickets. 
 StartWork = Annotated[bool, Hint("Open tickets are in progress then; any other status stays.")]
 
 
-@plugin.action(Ticket, label="Assign to agent", icon="user-check", key="a", roles=("agent", "lead"))
+@plugin.action(Ticket, label="Assign to agent", icon="user-check", parallel=True, key="a", roles=("agent", "lead"))
 async def assign(session: AsyncSession, chosen: Chosen[Ticket], agent: Agent, start_work: StartWork = False) -> Outcome:
     """Every chosen ticket goes to one agent, whoever had it before. Closed tickets and the trash stay as they are."""
     return await tickets.assign(session, chosen, agent, start_work=start_work)
 
 
-@plugin.action(Ticket, label="Assign to nobody", icon="user-x", roles=("agent", "lead"))
+@plugin.action(Ticket, label="Assign to nobody", icon="user-x", parallel=True, roles=("agent", "lead"))
 async def unassign(session: AsyncSession, chosen: Chosen[Ticket]) -> Outcome:
     """Every chosen ticket is taken from whoever has it, so that somebody else can take it."""
     return await tickets.assign(session, chosen, None)

@@ -14,7 +14,7 @@ plugin = Plugin(__name__)
 Note = Annotated[str, Hint("Customers never see it.", label="Note", long=True)]
 
 
-@plugin.action(Ticket, label="Add internal note", icon="message", key="n", roles=("agent", "lead"))
+@plugin.action(Ticket, label="Add internal note", icon="message", parallel=True, key="n", roles=("agent", "lead"))
 async def add(session: AsyncSession, chosen: Chosen[Ticket], acting: Acting, content: Note) -> Outcome:
     """The same note is written to every chosen ticket, closed ones too, in your name. The trash stays as it is."""
     if acting.user_id is None:

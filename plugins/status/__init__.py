@@ -10,7 +10,7 @@ from admin_app.queries import tickets
 plugin = Plugin(__name__)
 
 
-@plugin.action(Ticket, label="Set status", icon="status-in_progress", key="s", roles=("agent", "lead"))
+@plugin.action(Ticket, label="Set status", icon="status-in_progress", parallel=True, key="s", roles=("agent", "lead"))
 async def change(
     session: AsyncSession, chosen: Chosen[Ticket], acting: Acting, authority: Authority, status: TicketStatus
 ) -> Outcome:
@@ -23,7 +23,7 @@ async def change(
     return await tickets.set_status(session, chosen, status, acting.user_id)
 
 
-@plugin.action(Ticket, label="Reopen", icon="undo", reason="required")
+@plugin.action(Ticket, label="Reopen", icon="undo", parallel=True, reason="required")
 async def reopen(session: AsyncSession, chosen: Chosen[Ticket], acting: Acting, authority: Authority) -> Outcome:
     """Every chosen ticket that is resolved is opened again, or was closed at most 30 days ago. Assignees stay.
 

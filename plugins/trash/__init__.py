@@ -11,13 +11,13 @@ from admin_app.queries import trash
 plugin = Plugin(__name__)
 
 
-@plugin.action(SoftDelete, label="Move to trash", icon="trash", danger=True, reason="required")
+@plugin.action(SoftDelete, label="Move to trash", icon="trash", parallel=True, danger=True, reason="required")
 async def put(session: AsyncSession, chosen: Chosen[Any], acting: Acting) -> Outcome:
     """The chosen records leave every list and statistic, and can be restored from the trash with all they had."""
     return await trash.put(session, chosen, acting.user_id, acting.reason)
 
 
-@plugin.action(SoftDelete, label="Restore from trash", icon="restore", where=("trash",))
+@plugin.action(SoftDelete, label="Restore from trash", icon="restore", parallel=True, where=("trash",))
 async def restore(session: AsyncSession, chosen: Chosen[Any]) -> Outcome:
     """The chosen records come back from the trash as they were, with their number, status and assignee."""
     return await trash.restore(session, chosen)
