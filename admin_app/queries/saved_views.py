@@ -4,18 +4,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, text, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager
 
 from admin_app.errors import BadInput, ChangedMeanwhile, NotFound
 from admin_app.models import Role, SavedView, ShippedView, UserRole, storable
-
-Audience = Literal["me", "role", "everyone"]
 
 MOST = 30
 """Views that a person, a role, or everybody may have: more than anybody finds their way about in."""
@@ -26,16 +24,24 @@ COUNTED = 999
 """Rows up to which a queue is counted."""
 
 
+SHARE = "saved_view.share"
+"""The permission to make, change and delete views that are not one's own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """A view as the menu and its list need it: the query string holds texts, in which `me` is whoever looks."""
+    """A view as the menu and its list need it: whether it is the viewer's own, else for which role, if not for all.
+
+    Its query string holds texts, in which `me` is whoever looks.
+    """
 
     id: int
     resource: str
     name: str
     icon: str
     query: str
-    audience: Audience
+    mine: bool
+    role: str | None
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
@@ -51,40 +57,38 @@ class View:
 
 # ---- Which there are
 
-OF_PERSON = """
-SELECT jsonb_agg(jsonb_build_array(v.id, v.resource, v.name, v.icon, v.query,
-    CASE WHEN v.user_id IS NOT NULL THEN 'me' WHEN v.role_id IS NOT NULL THEN 'role' ELSE 'everyone' END)
-  ORDER BY v.user_id IS NULL, v.role_id IS NULL, v.position, v.id)
-FROM saved_views v
-WHERE v.user_id = u.id OR (v.user_id IS NULL AND (v.role_id IS NULL OR v.role_id IN (
-  SELECT ur.role_id FROM user_roles ur WHERE ur.user_id = u.id)))"""
-"""The views of the person `u` as JSON: their own first, then those of their roles, then everybody's; for `read`."""
+OF_PERSON = f"""
+SELECT jsonb_agg(jsonb_build_array(v.id, v.resource, v.name, v.icon, v.query, v.user_id IS NOT NULL, r.name)
+  ORDER BY v.user_id IS NULL, v.role_id IS NULL, r.name, v.position, v.id)
+FROM saved_views v LEFT JOIN roles r ON r.id = v.role_id
+WHERE v.user_id = u.id OR (v.user_id IS NULL AND (v.role_id IS NULL OR r.name = ANY (granted.roles)
+  OR granted.permissions && ARRAY['{SHARE}', '*', 'saved_view.*', '*.share']::varchar[]))"""
+"""The views of a person `u` with `granted` roles and permissions, for `read`: first their own, last everybody's.
+
+Whoever may share views sees those of other roles too, though not in the menu.
+"""
+
+FIELDS = ("id", "resource", "name", "icon", "query", "mine", "role")
 
 
 def read(found: str | None) -> tuple[View, ...]:
     """Views from what OF_PERSON finds."""
-    names = ("id", "resource", "name", "icon", "query", "audience")
-    return tuple(View(**dict(zip(names, one, strict=True))) for one in json.loads(found or "[]"))
+    return tuple(View(**dict(zip(FIELDS, one, strict=True))) for one in json.loads(found or "[]"))
 
 
 def light(view: SavedView) -> View:
-    """A stored view as the menu and its list need it."""
-    audience: Audience = "me" if view.user_id is not None else "role" if view.role_id is not None else "everyone"
+    """A stored view, read with its role, as the menu and its list need it."""
     facts = {name: getattr(view, name) for name in ("id", "resource", "name", "icon", "query")}
-    return View(audience=audience, **facts)
+    return View(**facts, mine=view.user_id is not None, role=view.role.name if view.role else None)
 
 
 async def of_person(session: AsyncSession, user_id: int, *, others: bool = False) -> Sequence[SavedView]:
     """The views that somebody sees, in the order of the menu; with `others` those of all roles."""
-    roles = select(UserRole.role_id).where(UserRole.user_id == user_id)
-    shared = and_(SavedView.user_id.is_(None), or_(literal(others), SavedView.role_id.is_(None), _in(roles)))
-    found = select(SavedView).where(or_(SavedView.user_id == user_id, shared)).options(joinedload(SavedView.role))
-    order = (SavedView.user_id.is_(None), SavedView.role_id.is_(None), SavedView.role_id)
-    return (await session.scalars(found.order_by(*order, SavedView.position, SavedView.id))).all()
-
-
-def _in(roles: Select[Any]) -> ColumnElement[bool]:
-    return SavedView.role_id.in_(roles)
+    own = SavedView.role_id.in_(select(UserRole.role_id).where(UserRole.user_id == user_id))
+    shared = and_(SavedView.user_id.is_(None), or_(literal(others), SavedView.role_id.is_(None), own))
+    found = select(SavedView).outerjoin(SavedView.role).options(contains_eager(SavedView.role))
+    order = (SavedView.user_id.is_(None), SavedView.role_id.is_(None), Role.name, SavedView.position, SavedView.id)
+    return (await session.scalars(found.where(or_(SavedView.user_id == user_id, shared)).order_by(*order))).all()
 
 
 async def one(
@@ -120,7 +124,7 @@ def _same(view: SavedView) -> ColumnElement[bool]:
 
 
 async def add(session: AsyncSession, view: SavedView) -> SavedView:
-    """Keep a new view, the last for its people; raises BadInput for a name that is taken, and where there are enough."""
+    """Keep a new view, the last for its people; raises BadInput for a name that is taken, and for one too many."""
     view.name = await free_name(session, view, view.name)
     await place(session, view)
     session.add(view)
@@ -210,4 +214,4 @@ async def counts(session: AsyncSession, found: Mapping[int, Select[Any]], limit_
         for key, query in found.items()
     ]
     rows = await session.execute(union_all(*each) if len(each) > 1 else each[0])
-    return {key: number for key, number in rows.tuples()}
+    return dict(rows.tuples().all())

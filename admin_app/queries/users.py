@@ -13,11 +13,13 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from admin_app.errors import BadInput
 from admin_app.models import ApiToken, Permission, Role, RolePermission, Ticket, User, UserRole, UserSession
+from admin_app.queries import saved_views
+from admin_app.queries.saved_views import View
 
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """A person who acts: who it is, their roles, and everything these allow."""
+    """A person who acts: who it is, their roles, and everything these allow; with a sign-in also their saved views."""
 
     user_id: int
     email: str
@@ -26,6 +28,7 @@ class Actor:
     permissions: frozenset[str]
     time_zone: str | None
     session_id: int | None = None
+    views: tuple[View, ...] = ()
 
     def may(self, permission: str) -> bool:
         """Whether one of the granted permissions covers this one."""
@@ -54,7 +57,7 @@ def _actors() -> Select[Any]:
     ).where(User.is_active)
 
 
-def _actor(row: Any, session_id: int | None = None) -> Actor:
+def _actor(row: Any, session_id: int | None = None, views: tuple[View, ...] = ()) -> Actor:
     return Actor(
         user_id=row.id,
         email=row.email,
@@ -63,6 +66,7 @@ def _actor(row: Any, session_id: int | None = None) -> Actor:
         permissions=frozenset(row.permissions or ()),
         time_zone=row.time_zone,
         session_id=session_id,
+        views=views,
     )
 
 
@@ -79,8 +83,9 @@ async def actor_by_id(session: AsyncSession, user_id: int) -> Actor | None:
 
 
 SIGNED_IN = text(
-    """
-SELECT u.id, u.email, u.full_name, u.time_zone, s.id AS session_id, granted.roles, granted.permissions
+    f"""
+SELECT u.id, u.email, u.full_name, u.time_zone, s.id AS session_id, granted.roles, granted.permissions,
+  ({saved_views.OF_PERSON}) AS views
 FROM user_sessions s JOIN users u ON u.id = s.user_id AND u.is_active
 CROSS JOIN LATERAL (
   SELECT array_agg(DISTINCT r.name ORDER BY r.name) AS roles,
@@ -95,7 +100,7 @@ WHERE s.token_sha256 = :token AND s.revoked_at IS NULL AND s.expires_at > now()"
 async def actor_by_session(session: AsyncSession, token_sha256: bytes) -> Actor | None:
     """Who signed in with this token, while the sign-in is neither expired nor revoked and the person active."""
     row = (await session.execute(SIGNED_IN, {"token": token_sha256})).first()
-    return _actor(row, row.session_id) if row else None
+    return _actor(row, row.session_id, saved_views.read(row.views)) if row else None
 
 
 @dataclass(frozen=True)
