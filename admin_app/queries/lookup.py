@@ -35,7 +35,7 @@ async def rows(
     ahead = [first.desc()] if first is not None else []
     ahead += [model.is_active.desc()] if hasattr(model, "is_active") else []
     if text:
-        ranked = found.where(_holds(model, text)).order_by(*ahead, _rank(model, text), *_names(model)[-1:], model.id)
+        ranked = found.where(_holds(model, text)).order_by(*ahead, rank(model, text), *_names(model)[-1:], model.id)
         return (await session.scalars(ranked)).all()
     newest = (await session.execute(found.order_by(*ahead, model.id.desc()))).all()
     newest = sorted(newest, key=lambda row: (not row[1], not getattr(row[0], "is_active", True), row[0].label.lower()))
@@ -57,7 +57,8 @@ def _holds(model: type[Any], text: str) -> ColumnElement[bool]:
     return or_(model.id.is_(None), *conditions)
 
 
-def _rank(model: type[Any], text: str) -> Any:
+def rank(model: type[Any], text: str) -> Any:
+    """How well the names of a row that matches fit a text: 0 is that text, 1 begins so, 2 any other."""
     exact = [func.lower(column) == func.lower(text) for column in _names(model)]
     begins = [column.istartswith(text, autoescape=True) for column in _names(model)]
     never = model.id.is_(None)

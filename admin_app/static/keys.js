@@ -32,6 +32,8 @@
     }
   }
 
+  backdesk.press = press;
+
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (typing(event.target) || remembered("shortcuts") === "off") return;

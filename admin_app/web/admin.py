@@ -21,7 +21,7 @@ from starlette.routing import Route
 from admin_app.errors import BackdeskError, Forbidden
 from admin_app.models import ChangeSet
 from admin_app.queries.readable import humanized
-from admin_app.web import auth, changes, exporting, outcomes, pages, recipes, records, undoing
+from admin_app.web import auth, changes, exporting, outcomes, pages, palette, recipes, records, undoing
 from admin_app.web.context import BASE, Desk, exact, inside, path, render, when
 from admin_app.web.errors import ErrorPages
 from admin_app.web.views import Authorization, RecordView, view_of
@@ -70,7 +70,7 @@ class Backoffice(Admin):
             Route("/page/{plugin}/{name}", self.page, methods=["GET"], name="page"),
             *(
                 Route(path, self._opened(page), methods=methods)
-                for path, methods, page in (*CHANGE_SETS, *recipes.ROUTES)
+                for path, methods, page in (*CHANGE_SETS, *recipes.ROUTES, ("/palette", ("GET",), palette.page))
             ),
             *kept,
         ]
