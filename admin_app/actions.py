@@ -142,6 +142,10 @@ async def preview(database: Database, order: Order, limits: Limits) -> Preview:
     )
 
 
+EVERYBODYS = frozenset({"saved_view.keep"})
+"""What change sets are called in which people do what everybody may, for themselves."""
+
+
 async def undo_order(
     database: Database,
     authority: Authority,
@@ -175,6 +179,8 @@ def why_not_undo(authority: Authority, user_id: int | None, change_set: ChangeSe
     own = user_id is not None and change_set.user_id == user_id
     if not own and not authority.may(UNDO.permission):
         return f"You may undo only what you did yourself. Others' changes need {UNDO.permission}."
+    if own and first.action in EVERYBODYS:
+        return None
     needed = "import.run" if first.action.startswith("import.") else first.action
     if not authority.may(needed):
         return f"You may not undo this, because you may not do it. It needs the permission {needed}."

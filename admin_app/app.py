@@ -20,7 +20,7 @@ from admin_app import api, resources
 from admin_app.db import Database
 from admin_app.errors import BackdeskError
 from admin_app.jobs import Worker
-from admin_app.registry import Registry, declare_permissions, load
+from admin_app.registry import Registry, declare_permissions, load, ship_views
 from admin_app.settings import Settings
 from admin_app.web.admin import PACKAGE, Backoffice
 from admin_app.web.context import BASE, Desk
@@ -47,6 +47,7 @@ def create_app(settings: Settings, database: Database, registry: Registry | None
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await declare_permissions(database, registry)
+        await ship_views(database, registry)
         worker = Worker(database, registry, settings)
         working = asyncio.create_task(worker.run()) if settings.worker else None
         yield

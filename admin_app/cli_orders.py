@@ -27,7 +27,7 @@ from admin_app.plugin import Authority
 from admin_app.postgres import urls
 from admin_app.queries import undo, users, work
 from admin_app.queries.selections import UNFINISHED
-from admin_app.registry import Registry, declare_permissions, load
+from admin_app.registry import Registry, declare_permissions, load, ship_views
 from admin_app.settings import Settings, time_zone
 
 DONE, REFUSED, PARTLY, INTERRUPTED = 0, 1, 3, 130
@@ -81,6 +81,7 @@ async def opened(settings: Settings, registry: Registry) -> AsyncIterator[Desk]:
     try:
         with _logged_apart():
             await declare_permissions(database, registry)
+            await ship_views(database, registry)
             yield Desk(settings, registry, database)
     finally:
         await database.close()

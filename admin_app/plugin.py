@@ -40,6 +40,7 @@ __all__ = [
     "Plugin",
     "Resource",
     "Stat",
+    "View",
     "Visit",
 ]
 
@@ -152,6 +153,18 @@ class Stat:
     origin: Origin
 
 
+@dataclass(frozen=True)
+class View:
+    """A saved view that a resource brings along for everybody: its name, the query string of its list, and an icon.
+
+    It is made once, when it is first seen; from then on it is the desk's, to be changed or deleted.
+    """
+
+    name: str
+    query: str
+    icon: str = "filter"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resource:
     """A model that is listed, shown and edited, with the options of SQLAdmin's model views under their own names."""
@@ -175,6 +188,7 @@ class Resource:
     roles: tuple[str, ...]
     origin: Origin
     inline: tuple[str, ...] = ()
+    views: tuple[View, ...] = ()
 
     @property
     def name(self) -> str:
@@ -349,13 +363,15 @@ class Plugin:
         filters: Sequence[str] = (),
         sort: Sequence[str] = (),
         default_sort: str = "-id",
+        views: Sequence[View] = (),
         can_create: bool = True,
         can_edit: bool = True,
         roles: tuple[str, ...] = ("lead",),
     ) -> type[Base]:
         """List, show and edit a model. Names are its columns and relationships; a form may hold only these.
 
-        Those that are `inline` are among its columns and in its form, and can be edited in the list itself.
+        Those that are `inline` are among its columns and in its form, and can be edited in the list itself. Its `views`
+        are queues of work that everybody finds in the menu.
 
         Its permissions, such as `tag.view`, `tag.create`, `tag.edit` and `tag.export`, are granted to `roles` when they
         are first seen.
@@ -376,6 +392,7 @@ class Plugin:
                 form=tuple(form),
                 create_form=tuple(create_form or form),
                 inline=tuple(inline),
+                views=tuple(views),
                 search=tuple(search),
                 filters=tuple(filters),
                 sort=tuple(sort),

@@ -1,7 +1,7 @@
 """The desk's own resources, declared with the contract that plugins use."""
 
 from admin_app.models import Attachment, AuditLog, ChangeSet, Comment, Tag, Ticket, User
-from admin_app.plugin import Plugin
+from admin_app.plugin import Plugin, View
 
 plugin = Plugin(__name__)
 
@@ -46,9 +46,26 @@ plugin.resource(
         "updated_at",
         "resolved_at",
         "due_at",
+        "resolved_by",
+        "last_reopened_at",
+        "is_unattended",
+        "silent_days",
     ),
     sort=("created_at", "priority_rank", "status", "due_at", "resolved_at", "id"),
     default_sort="-created_at",
+    views=(
+        View("My open", "status=open,in_progress,waiting_on_customer&assignee=me&sort=-priority_rank", "inbox"),
+        View("My overdue", "assignee=me&overdue=yes&sort=due_at", "clock"),
+        View("Unassigned", "status=open,in_progress&assignee=none&sort=created_at", "user"),
+        View("Urgent and unassigned", "status=open,in_progress&priority=high,urgent&assignee=none", "alert"),
+        View("Overdue", "overdue=yes&sort=due_at", "clock"),
+        View("Unattended", "is_unattended=yes&sort=created_at", "message"),
+        View("Waiting over 3 days", "status=waiting_on_customer&silent_days=3..&sort=created_at", "calendar"),
+        View("Reopened last 7 days", "last_reopened_at=last-7-days", "undo"),
+        View("Recently resolved by me", "resolved_at=last-7-days&resolved_by=me&sort=-resolved_at", "check"),
+        View("All unsolved", "status=open,in_progress,waiting_on_customer", "users"),
+        View("Trash", "trash=yes", "trash"),
+    ),
 )
 plugin.resource(
     Comment,

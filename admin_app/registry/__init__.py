@@ -13,9 +13,10 @@ from admin_app.registry.loading import available, find
 from admin_app.registry.offers import Registry
 from admin_app.registry.permissions import declare_permissions
 from admin_app.registry.problem import Problem
+from admin_app.registry.views import ship_views
 from admin_app.settings import Settings
 
-__all__ = ["Problem", "Registry", "available", "declare_permissions", "inspect_plugins", "load"]
+__all__ = ["Problem", "Registry", "available", "declare_permissions", "inspect_plugins", "load", "ship_views"]
 
 
 def load(settings: Settings, core: Sequence[Plugin] = ()) -> Registry:

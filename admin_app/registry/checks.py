@@ -4,16 +4,23 @@ import difflib
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import inspect as inspected
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
+from admin_app.errors import BadRequest
 from admin_app.inputs import UnusableParameter, columns_of, inputs_of
 from admin_app.models import Base
 from admin_app.plugin import Action, Origin, Page, Panel, Plugin, Resource, Stat
+from admin_app.queries.listing import ListQuery
+from admin_app.queries.periods import Viewer
+from admin_app.queries.saved_views import NAME_LENGTH
 from admin_app.registry.offers import Registry
 from admin_app.registry.problem import Problem, suggestion
 
@@ -23,6 +30,9 @@ TAKEN_INPUTS = frozenset(
     | {"yes", "detach", "json", "reference", "selection", "filter", "recipe_name", "at_most"}
 )
 """Names that forms and commands use themselves beside an action's own inputs."""
+
+SOMEBODY = Viewer(1, ZoneInfo("UTC"), datetime.now(UTC))
+"""For whom the views that resources bring along are tried."""
 
 TAKEN_KEYS = "egjkoux"
 """Letters that lists and records use themselves."""
@@ -67,7 +77,8 @@ def problems_of(plugin: Plugin, registry: Registry) -> Iterator[Problem]:
     for stat in plugin.stats:
         yield from _check_handler(problem, stat, ("session", "visit"))
     for resource in plugin.resources:
-        yield from _check_resource(problem, resource)
+        mistakes = list(_check_resource(problem, resource))
+        yield from mistakes or _check_views(problem, resource)
     yield from _check_tables(problem, plugin)
 
 
@@ -156,6 +167,21 @@ def _check_resource(problem: Report, resource: Resource) -> Iterator[Problem]:
         yield problem("P010", resource.origin, f"default_sort: there is no {resource.default_sort!r}.", fix)
     yield from _check_form(problem, resource)
     yield from _check_inline(problem, resource)
+
+
+def _check_views(problem: Report, resource: Resource) -> Iterator[Problem]:
+    """Views that a list would refuse, or of which it could not be told which is meant."""
+    names = [view.name.lower() for view in resource.views]
+    for view in resource.views:
+        if not 0 < len(view.name.strip()) <= NAME_LENGTH or names.count(view.name.lower()) > 1:
+            fix = f"Give each a name of its own, of {NAME_LENGTH} characters at most."
+            yield problem("P038", resource.origin, f"views: {view.name!r} cannot be a view's name.", fix)
+        try:
+            ListQuery.parse(resource, parse_qsl(view.query, keep_blank_values=True), SOMEBODY)
+        except BadRequest as error:
+            for name, why in error.fields.items():
+                what = f"views: {view.name!r} asks for {name!r}, which {why[:1].lower()}{why[1:]}"
+                yield problem("P038", resource.origin, what, "Write it as it stands in the address of the list.")
 
 
 def _check_inline(problem: Report, resource: Resource) -> Iterator[Problem]:

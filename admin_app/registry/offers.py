@@ -107,6 +107,7 @@ CORE_PERMISSIONS = {
     "recipe.view": "See recipes",
     "recipe.save": "Save and change recipes",
     "recipe.delete": "Delete recipes",
+    "saved_view.share": "Make and change views for others",
 }
 """What the core itself lets people do, beyond records."""
 
@@ -116,5 +117,6 @@ FROM_THE_START: dict[str, tuple[str, ...]] = {
     "recipe.view": ("agent", "lead"),
     "recipe.save": ("lead",),
     "recipe.delete": ("lead",),
+    "saved_view.share": ("lead",),
 }
 """The roles that have one of them from the start; the others were granted by the first migration."""

@@ -1,0 +1,285 @@
+"""Saved views through every door: checked when they are saved, found by number, and counted as queues of work."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Select, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from admin_app.actions import REASON_LENGTH
+from admin_app.choosing import NOBODY, viewer_of
+from admin_app.db import Acting, Database
+from admin_app.errors import BackdeskError, BadInput, BadRequest, Forbidden, NotFound
+from admin_app.models import Role, SavedView, storable
+from admin_app.plugin import Resource
+from admin_app.queries import rules
+from admin_app.queries import saved_views as stored
+from admin_app.queries.listing import BEGINNING, ListQuery
+from admin_app.queries.periods import Viewer
+from admin_app.queries.saved_views import SHARE, View
+from admin_app.queries.users import Actor
+from admin_app.registry import Registry
+
+KEEP = "saved_view.keep"
+"""What it is called in change sets when somebody makes, changes or deletes a view of their own; everybody may."""
+
+ME, EVERYONE = "me", "everyone"
+"""For whom a view is, beside the numbers of roles."""
+
+ICONS = ("filter", "inbox", "user", "users", "clock", "alert", "calendar", "message", "tag", "check", "undo", "trash")
+"""Icons that a view can have, of those that every page knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A view as somebody wrote it; `audience` is me, everyone, or the number of a role."""
+
+    name: str
+    icon: str = ICONS[0]
+    audience: str = ME
+    resource: str = ""
+    query: str = ""
+
+
+# ---- Making and changing them
+
+
+async def save(
+    database: Database, registry: Registry, actor: Actor, acting: Acting, draft: Draft, zone: ZoneInfo
+) -> SavedView:
+    """Keep a view as a change set of its own.
+
+    Raises Forbidden, NotFound for a list that there is not, or BadInput naming each part that cannot be kept.
+    """
+    resource = seen(registry, actor, draft.resource)
+    made = SavedView(resource=resource.name, query=kept(resource, draft.query, viewer_of(actor, zone)))
+    deed = _deed(actor, shared=draft.audience != ME)
+    async with database.transaction(_checked(acting), deed, parameters={"view": draft.name}) as change:
+        await _describe(change.session, made, actor, draft)
+        await stored.add(change.session, made)
+        change.counts.changed = 1
+    return made
+
+
+async def describe(
+    database: Database, actor: Actor, acting: Acting, view_id: int, version: int, draft: Draft
+) -> SavedView:
+    """Give a view another name, icon or audience; raises Forbidden, NotFound, ChangedMeanwhile or BadInput."""
+    before = await look(database, actor, view_id)
+    deed = _deed(actor, shared=before.user_id is None or draft.audience != ME)
+    async with database.transaction(_checked(acting), deed, parameters={"view": before.name}) as change:
+        view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE), version=version)
+        with change.session.no_autoflush:
+            people = (view.user_id, view.role_id)
+            await _describe(change.session, view, actor, draft)
+            if people != (view.user_id, view.role_id):
+                await stored.place(change.session, view)
+        change.counts.changed = int(change.session.is_modified(view))
+    return view
+
+
+async def keep(
+    database: Database, registry: Registry, actor: Actor, acting: Acting, view_id: int, query: str, zone: ZoneInfo
+) -> SavedView:
+    """Let a view show from now on what a list's query string asks for; raises Forbidden, NotFound or BadInput."""
+    before = await look(database, actor, view_id)
+    resource, deed = seen(registry, actor, before.resource), _deed(actor, shared=before.user_id is None)
+    text = kept(resource, query, viewer_of(actor, zone))
+    async with database.transaction(_checked(acting), deed, parameters={"view": before.name}) as change:
+        view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE))
+        view.query = text
+        change.counts.changed = int(change.session.is_modified(view))
+    return view
+
+
+async def move(database: Database, actor: Actor, acting: Acting, view_id: int, step: int) -> SavedView:
+    """Bring a view one place up (-1) or down (1) among those of its people; raises Forbidden or NotFound."""
+    before = await look(database, actor, view_id)
+    deed = _deed(actor, shared=before.user_id is None)
+    async with database.transaction(_checked(acting), deed, parameters={"view": before.name}) as change:
+        view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE))
+        change.counts.changed = await stored.move(change.session, view, step)
+    return before
+
+
+async def delete(database: Database, actor: Actor, acting: Acting, view_id: int) -> SavedView:
+    """Delete a view, which can be undone; raises Forbidden or NotFound."""
+    before = await look(database, actor, view_id)
+    deed = _deed(actor, shared=before.user_id is None)
+    async with database.transaction(_checked(acting), deed, parameters={"view": before.name}) as change:
+        view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE))
+        await change.session.delete(view)
+        await change.session.flush()
+        change.counts.changed = 1
+    return before
+
+
+async def look(database: Database, actor: Actor, view_id: int) -> SavedView:
+    """A view that somebody sees, of any role where they may share views; raises NotFound for every other."""
+    async with database.read() as session:
+        return await stored.one(session, view_id, actor.user_id, others=actor.may(SHARE))
+
+
+def seen(registry: Registry, actor: Actor, name: str) -> Resource:
+    """The resource of a view's list, as far as somebody may see it; raises NotFound or Forbidden."""
+    resource = registry.resource(name)
+    if not actor.may(f"{name}.view"):
+        raise Forbidden(f"You may not see {resource.label_plural.lower()}. It needs the permission {name}.view.")
+    return resource
+
+
+def kept(resource: Resource, query: str, viewer: Viewer) -> str:
+    """A list's query string as a view keeps it; raises BadRequest naming each part that is not understood."""
+    asked = ListQuery.parse(resource, parse_qsl(query.strip().removeprefix("?"), keep_blank_values=True), viewer)
+    return urlencode(asked.pairs(**BEGINNING), safe=",:", quote_via=quote)
+
+
+def may_change(actor: Actor, view: View | SavedView) -> bool:
+    """Whether somebody may change a view that they see."""
+    mine = view.mine if isinstance(view, View) else view.user_id is not None
+    return mine or actor.may(SHARE)
+
+
+def _deed(actor: Actor, *, shared: bool) -> str:
+    if shared and not actor.may(SHARE):
+        raise Forbidden(f"You may not change what others have in their menu. It needs the permission {SHARE}.")
+    return SHARE if shared else KEEP
+
+
+def _checked(acting: Acting) -> Acting:
+    if len(acting.reason or "") > REASON_LENGTH or not storable(acting.reason or ""):
+        raise BadInput(fields={"reason": f"takes {REASON_LENGTH:,} characters at most, and only those that are seen."})
+    return acting
+
+
+async def _describe(session: AsyncSession, view: SavedView, actor: Actor, draft: Draft) -> None:
+    """Give a view the audience, name and icon of a draft; raises BadInput for each that cannot be."""
+    if draft.icon not in ICONS:
+        raise BadInput(fields={"icon": f"takes one of {', '.join(ICONS)}."})
+    role = None
+    if draft.audience not in {ME, EVERYONE}:
+        known = {str(one.id): one for one in await stored.roles(session)}
+        if (role := known.get(draft.audience)) is None:
+            raise BadInput(fields={"audience": "takes me, everyone, or one of the roles."})
+    view.user_id = actor.user_id if draft.audience == ME else None
+    view.role_id = role.id if isinstance(role, Role) else None
+    view.icon, view.name = draft.icon, await stored.free_name(session, view, draft.name)
+
+
+# ---- Finding one by its number
+
+
+def numbered(pairs: Iterable[tuple[str, str]]) -> int | None:
+    """The number of the view that an address names, if it names one; raises BadRequest for what is no number."""
+    texts = {value.strip() for name, value in pairs if name == "view"}
+    if not texts:
+        return None
+    text = texts.pop()
+    if texts or not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise BadRequest(fields={"view": "takes the number of one saved view."})
+    return int(text)
+
+
+def named(resource: Resource, views: Iterable[View], number: int) -> View:
+    """The view of a resource's list, among those that somebody sees; raises NotFound."""
+    found = next((view for view in views if view.id == number and view.resource == resource.name), None)
+    if found is None:
+        raise NotFound("There is no such view of this list, or it is somebody else's and not shared.")
+    return found
+
+
+def broken(resource: Resource, query: str, viewer: Viewer) -> dict[str, str]:
+    """By parameter, what in a view's query string is not understood any more; empty for a view that can be used."""
+    try:
+        ListQuery.parse(resource, parse_qsl(query, keep_blank_values=True), viewer)
+    except BadInput as error:
+        return error.fields or {"": error.message}
+    return {}
+
+
+async def problems(session: AsyncSession, registry: Registry, zone: ZoneInfo) -> list[str]:
+    """Every view that cannot be used any more, with why, as sentences for whoever runs the desk."""
+    found, viewer = [], Viewer(NOBODY, zone, datetime.now(UTC))
+    for view in await stored.every(session):
+        where = f"view {view.id} “{view.name}” of {view.resource}"
+        if (resource := registry.resources.get(view.resource)) is None:
+            found.append(f"{where}: the plugin that offers this list is not loaded. Load it, or delete the view.")
+            continue
+        wrong = broken(resource, view.query, viewer)
+        found += [f"{where}: {name} {why} Mend it on its page." for name, why in wrong.items()]
+    return found
+
+
+# ---- Counting
+
+
+SECONDS = 30.0
+"""How long a count is shown before it is taken anew."""
+
+SLOW_SECONDS = 600.0
+"""How long one that took too long is not tried again."""
+
+TOGETHER_MS, ALONE_MS = 600, 200
+"""Milliseconds that all counts of somebody may take in one statement, and one of them by itself."""
+
+REMEMBERED = 20_000
+"""Counts that one process remembers."""
+
+
+@dataclass
+class Counts:
+    """The numbers beside the queues of a menu: each at most half a minute old, None where counting takes too long."""
+
+    kept: dict[tuple[int, int, str], tuple[float, int | None]] = field(default_factory=dict)
+
+    async def of(
+        self, database: Database, registry: Registry, actor: Actor, views: Iterable[View], viewer: Viewer
+    ) -> dict[int, int | None]:
+        """By view, how many rows there are for the viewer, up to one more than COUNTED; broken views are left out."""
+        now, found, wanted = monotonic(), dict[int, int | None](), dict[int, Select[Any]]()
+        keys = {view.id: (actor.user_id, view.id, f"{viewer.zone} {view.query}") for view in views}
+        for view in views:
+            until, number = self.kept.get(keys[view.id], (0.0, None))
+            if until > now:
+                found[view.id] = number
+            elif (rows := _rows(registry, actor, view, viewer)) is not None:
+                wanted[view.id] = rows
+        for key, number in (await _counted(database, wanted)).items():
+            self.kept[keys[key]] = (now + (SLOW_SECONDS if number is None else SECONDS), number)
+            found[key] = number
+        if len(self.kept) > REMEMBERED:
+            self.kept = {key: kept for key, kept in self.kept.items() if kept[0] > now}
+        return found
+
+
+def _rows(registry: Registry, actor: Actor, view: View, viewer: Viewer) -> Select[Any] | None:
+    """What a view finds for its viewer, to be counted; None where it is broken."""
+    resource = registry.resource(view.resource)
+    try:
+        asked = ListQuery.parse(resource, view.pairs, viewer)
+    except BadInput:
+        return None
+    query = replace(asked, visible=rules.visible(actor, resource.model))
+    return select(literal(1)).select_from(resource.model).where(*query.conditions())
+
+
+async def _counted(database: Database, wanted: Mapping[int, Select[Any]]) -> dict[int, int | None]:
+    """Counts in one statement; where that takes too long, each alone, so that only slow ones have no number."""
+    try:
+        async with database.read() as session:
+            return dict((await stored.counts(session, wanted, TOGETHER_MS)).items())
+    except BackdeskError:
+        return {key: await _alone(database, key, rows) for key, rows in wanted.items()}
+
+
+async def _alone(database: Database, key: int, rows: Select[Any]) -> int | None:
+    try:
+        async with database.read() as session:
+            return (await stored.counts(session, {key: rows}, ALONE_MS))[key]
+    except BackdeskError:
+        return None
