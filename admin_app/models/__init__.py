@@ -20,6 +20,7 @@ from admin_app.models.base import (
 )
 from admin_app.models.comment import Comment
 from admin_app.models.desk import Outbox, Recipe, SavedView, Selection, SelectionItem, ShippedView
+from admin_app.models.export import Export, ExportState
 from admin_app.models.tag import Tag, TicketTag
 from admin_app.models.ticket import (
     ACTIVE,
@@ -54,6 +55,8 @@ __all__ = [
     "ChangeSetState",
     "Comment",
     "Door",
+    "Export",
+    "ExportState",
     "Instant",
     "Numbered",
     "Outbox",
