@@ -1,13 +1,9 @@
 """The admin: SQLAdmin's shell with our pages behind its routes, and none of the routes that we close."""
 
-import hashlib
 from collections.abc import Awaitable, Callable
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
-from markupsafe import Markup, escape
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
 from sqladmin import Admin
 from sqladmin.authentication import login_required
 from sqladmin.templating import Jinja2Templates
@@ -22,8 +18,10 @@ from admin_app.errors import BackdeskError, Forbidden
 from admin_app.models import ChangeSet
 from admin_app.queries.readable import humanized
 from admin_app.web import auth, changes, exporting, outcomes, pages, palette, recipes, records, undoing
-from admin_app.web.context import BASE, Desk, exact, inside, path, render, when
+from admin_app.web.context import BASE, Desk, inside, path, render
 from admin_app.web.errors import ErrorPages
+from admin_app.web.markup import PARTS, exact, icon, static, when
+from admin_app.web.templating import Dense
 from admin_app.web.views import Authorization, RecordView, view_of
 
 PACKAGE = Path(__file__).parent.parent
@@ -78,7 +76,10 @@ class Backoffice(Admin):
             self.add_view(view_of(resource))
 
     def init_templating_engine(self) -> Jinja2Templates:
-        """Our templates before SQLAdmin's, each plugin's under its own name, and what all of them may use."""
+        """Our templates in place of SQLAdmin's, each plugin's under its own name, and what all of them may use.
+
+        They are written in one go instead of piece by piece, which SQLAdmin's `enable_async` would make of them.
+        """
         templates = super().init_templating_engine()
         folders = {plugin.name: plugin.folder for plugin in self.desk.registry.plugins}
         own = {
@@ -86,10 +87,11 @@ class Backoffice(Admin):
             for name, folder in folders.items()
             if folder and (folder / "templates" / name).is_dir()
         }
-        env = templates.env
-        env.loader = ChoiceLoader([FileSystemLoader(PACKAGE / "templates"), PrefixLoader(own), *_loaders(env.loader)])
-        env.globals.update(static=static, icon=icon, base=BASE)
+        loader = ChoiceLoader([FileSystemLoader(PACKAGE / "templates"), PrefixLoader(own)])
+        env = Environment(loader=loader, autoescape=True, auto_reload=False, extensions=[Dense])
+        env.globals.update(static=static, icon=icon, base=BASE, parts=PARTS)
         env.filters.update(when=when, exact=exact, humanized=humanized)
+        templates.env = env
         return templates
 
     def view(self, request: Request) -> RecordView:
@@ -164,23 +166,3 @@ class Backoffice(Admin):
     @login_required
     async def logout(self, request: Request) -> Response:
         return await auth.sign_out(request)
-
-
-def _loaders(loader: Any) -> list[Any]:
-    return list(getattr(loader, "loaders", [loader]))
-
-
-@cache
-def static(path: str) -> str:
-    """The URL of a static file, which changes with its content."""
-    digest = hashlib.sha256((PACKAGE / "static" / path).read_bytes()).hexdigest()[:10]
-    return f"/static/{path}?v={digest}"
-
-
-@cache
-def icon(name: str, label: str | None = None) -> Markup:
-    """An icon of the sprite; decoration unless it has a label."""
-    spoken = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
-    return Markup('<svg class="icon" {}><use href="{}#{}"></use></svg>').format(
-        spoken, static("icons.svg"), escape(name)
-    )

@@ -5,21 +5,18 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
-from jinja2 import pass_context
-from jinja2.runtime import Context
 from python_multipart.multipart import parse_options_header
 from sqladmin.templating import Jinja2Templates
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from admin_app.db import Acting, Database
 from admin_app.errors import BadRequest, CrossSite, SignInRequired, TooMany
@@ -28,6 +25,7 @@ from admin_app.plugin import Resource, Visit
 from admin_app.queries.users import Actor
 from admin_app.registry import Registry
 from admin_app.settings import Settings, time_zone
+from admin_app.web.markup import ZONE
 
 BASE = "/admin"
 TOKEN_FIELD = "_token"  # noqa: S105  the name of a field
@@ -280,35 +278,21 @@ async def render(
     request: Request, templates: Jinja2Templates, name: str, context: Mapping[str, Any], status: int = 200
 ) -> Response:
     """A page: the template with its own context and what every page has."""
-    notices = _notices(request)
+    notices, zone = _notices(request), zone_of(request)
     everywhere = {
+        "request": request,
         "brand": "Backdesk",
         "menu": menu(request),
         "actor": actor_or_none(request),
         "csrf": lambda: token(request),
         "notices": [*notices, *context.get("notices", [])],
-        "zone": zone_of(request),
+        "zone": zone,
         "request_id": request_id(request),
     }
-    response = await templates.TemplateResponse(request, name, {**context, **everywhere}, status_code=status)
+    ZONE.set(zone)
+    response = HTMLResponse(templates.env.get_template(name).render({**context, **everywhere}), status_code=status)
     if NOTICE_COOKIE in request.cookies:
         response.delete_cookie(NOTICE_COOKIE, path="/")
     if made := getattr(request.state, "visitor", None):
         response.set_cookie(VISITOR_COOKIE, made, **desk_of(request).cookie())
     return response
-
-
-@pass_context
-def when(context: Context, value: datetime | None, zone: ZoneInfo | None = None) -> str:
-    """A time as the page's viewer, or somebody in `zone`, reads it: `21 Nov 2026, 14:05`."""
-    return local(value, zone or context.get("zone") or UTC) if value else ""
-
-
-def local(value: datetime, zone: tzinfo) -> str:
-    """A time as it is read in a zone: `21 Nov 2026, 14:05`."""
-    return value.astimezone(zone).strftime("%-d %b %Y, %H:%M")
-
-
-def exact(value: datetime) -> str:
-    """The exact instant, for those who hover: `2026-11-21 13:05:09 UTC`."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

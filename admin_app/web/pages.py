@@ -13,6 +13,7 @@ from starlette.responses import Response
 from admin_app.errors import BackdeskError, Forbidden, NotFound
 from admin_app.plugin import Panel
 from admin_app.web.context import actor_of, desk_of, path, render, request_id, visit, zone_of
+from admin_app.web.markup import ZONE
 
 logger = structlog.get_logger("backdesk.plugins")
 
@@ -69,8 +70,9 @@ async def _box(request: Request, session: AsyncSession, record: Any, panel: Pane
         async with session.begin_nested():
             context = await panel.function(session, record, visit(request))
         template = templates.env.get_template(panel.template)
+        ZONE.set(zone_of(request))
         facts = {"request": request, "record": record, "zone": zone_of(request), **context}
-        return Box(name, panel.label, Markup(await template.render_async(facts)))  # noqa: S704  rendered with autoescape
+        return Box(name, panel.label, Markup(template.render(facts)))  # noqa: S704  rendered with autoescape
     except BackdeskError:
         raise
     except Exception as error:  # a plugin's mistake must not take the record's page away
