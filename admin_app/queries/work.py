@@ -18,8 +18,11 @@ async def lay_out(session: AsyncSession, change_set_id: int, chosen: Chosen[Any]
     """Divide the rows of promised work into lanes of about the same length, each of which is done in its order."""
     ids = chosen.keys().order_by(chosen.keys().selected_columns[0])
     ends = [ids.offset(number * chosen.requested // lanes - 1).limit(1) for number in range(1, lanes)]
-    untils = [await session.scalar(end) for end in ends] + [None]
-    rows = [{"change_set_id": change_set_id, "lane": lane, "until": until} for lane, until in enumerate(untils)]
+    last = [await session.scalar(end) for end in ends]
+    rows = [
+        {"change_set_id": change_set_id, "lane": lane, "position": behind, "until": until}
+        for lane, (behind, until) in enumerate(zip([None, *last], [*last, None], strict=True))
+    ]
     await session.execute(insert(ChangeSetLane), rows)
 
 

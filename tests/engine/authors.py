@@ -13,19 +13,19 @@ from admin_app.queries.changes import apply, record
 plugin = Plugin("authors")
 
 
-@plugin.action(Ticket, label="Postpone")
+@plugin.action(Ticket, label="Postpone", parallel=True)
 async def postpone(session: AsyncSession, chosen: Chosen[Ticket], days: int) -> Outcome:
     later = Ticket.due_at + timedelta(days=days)
     return await apply(session, chosen, set={Ticket.due_at: later}, skip={"has no date": Ticket.due_at.is_(None)})
 
 
-@plugin.action(Ticket, label="Shorten")
+@plugin.action(Ticket, label="Shorten", parallel=True)
 async def shorten(session: AsyncSession, chosen: Chosen[Ticket], letters: int) -> Outcome:
     """A title that has no more letters than are taken away is refused by the database."""
     return await apply(session, chosen, set={Ticket.title: func.substr(Ticket.title, letters + 1)})
 
 
-@plugin.action(Attachment, label="Shrink")
+@plugin.action(Attachment, label="Shrink", parallel=True)
 async def shrink(session: AsyncSession, chosen: Chosen[Attachment], size: int) -> Outcome:
     """A file that is smaller than what is taken from it is refused by the database."""
     return await apply(session, chosen, set={Attachment.size_bytes: Attachment.size_bytes - size})

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, func, insert, select, text
 
 from admin_app import jobs
 from admin_app.actions import UNDO, Operator, Order, Preview, perform, preview, undo_order
 from admin_app.db import Acting, Database
-from admin_app.models import AuditLog, ChangeSet, RowOutcome
+from admin_app.models import AuditLog, ChangeSet, RowOutcome, Ticket
 from admin_app.plugin import Action, Authority, Chosen, Outcome
 from admin_app.queries import selections
 from admin_app.registry import Registry
 from admin_app.settings import Limits
+from admin_app.testing import Make
 
 WHOLE = Limits(bulk=200_000, inline=100_000, chunk=2_000)
 """Everything at once, in one transaction."""
@@ -158,6 +159,14 @@ def of_the_whole(done: Done, requested: int) -> None:
     assert counted.pop("changed", 0) == outcome.changed
     assert counted.pop("unchanged", 0) == outcome.unchanged
     assert counted == dict(outcome.skipped)
+
+
+async def tickets(database: Database, make: Make, rows: int) -> list[int]:
+    """So many tickets, by their ids."""
+    creator = await make.customer()
+    async with database.transaction(Acting.system(), "test.make") as change:
+        row = {"title": "Something broken", "description": "d", "creator_id": creator.id}
+        return sorted(await change.session.scalars(insert(Ticket).returning(Ticket.id), [row] * rows))
 
 
 async def number(database: Database, model: type[Any], *conditions: Any) -> int:

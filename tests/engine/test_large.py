@@ -16,7 +16,7 @@ from admin_app.registry import Registry, declare_permissions
 from admin_app.settings import Limits
 from admin_app.testing import Make, Statements
 from tests.engine import authors
-from tests.engine.desk import Desk, number, of_the_whole
+from tests.engine.desk import Desk, number, of_the_whole, tickets
 
 ROWS = 10_000
 AS_JOB = Limits(bulk=200_000, inline=1_000, chunk=2_000)
@@ -90,14 +90,6 @@ async def test_seven_hidden_and_three_refused_of_ten_thousand_are_reported_and_t
     assert len(seen) < 350
     again = await jobs.retry(live_database, everything, actor, desk.acting, done.id, limits)
     of_the_whole(await desk.do(again, limits), 3)
-
-
-async def tickets(database: Database, make: Make, rows: int) -> list[int]:
-    """So many tickets, by their ids."""
-    creator = await make.customer()
-    async with database.transaction(Acting.system(), "test.make") as change:
-        row = {"title": "t", "description": "d", "creator_id": creator.id}
-        return sorted(await change.session.scalars(insert(Ticket).returning(Ticket.id), [row] * rows))
 
 
 CHUNKS = Limits(bulk=200_000, inline=1, chunk=10)
