@@ -153,38 +153,27 @@ def optional(model: type[Any], name: str) -> bool:
     return bool(getattr(getattr(model, name).expression, "nullable", False))
 
 
-def filtered(
-    model: type[Any],
-    name: str,
-    texts: Sequence[str],
-    viewer: Viewer,
-    *,
-    negated: bool = False,
-    known: Known | None = None,
-) -> Filtered:
-    """The filter that a parameter asks for; raises ValueError with what it takes when it cannot be understood.
-
-    With `known` records that are named are looked for by the ids there, and a person must be known under one id.
-    """
+def filtered(model: type[Any], name: str, texts: Sequence[str], viewer: Viewer, *, negated: bool = False) -> Filtered:
+    """The filter that a parameter asks for; raises ValueError with what it takes when it cannot be understood."""
     try:
         if not (words := words_of(texts)):
             raise ValueError("holds no value.")
         if len(words) > VALUES:
             raise ValueError(f"holds {len(words):,} values; at most {VALUES} fit.")
-        found = _understood(model, name, words, viewer, known)
+        found = _understood(model, name, words, viewer)
     except (ValueError, OverflowError) as error:
         reason = str(error) if isinstance(error, ValueError) else "is too far away."
         raise ValueError(f"{reason} {takes(model, name)}".strip()) from error
     return replace(found, negated=True, condition=_none_of(model, found)) if negated else found
 
 
-def _understood(model: type[Any], name: str, words: tuple[Word, ...], viewer: Viewer, known: Known | None) -> Filtered:
+def _understood(model: type[Any], name: str, words: tuple[Word, ...], viewer: Viewer) -> Filtered:
     kind = kind_of(model, name)
     if kind not in {"choice", "text"} and any(map(_empty, words)) and not optional(model, name):
         raise ValueError(f"“{NONE}” cannot be, because every record has one.")
     match kind:
         case "record" | "records":
-            return _related(model, name, kind, words, viewer, known)
+            return _related(model, name, kind, words, viewer)
         case "time" | "number":
             return Filtered(name, kind, words, _measured(getattr(model, name), words, viewer))
         case "switch":
@@ -279,9 +268,7 @@ def _is_person(model: type[Any], name: str) -> bool:
     return relation is not None and relation.mapper.class_ is User
 
 
-def _related(
-    model: type[Any], name: str, kind: Kind, words: Sequence[Word], viewer: Viewer, known: Known | None
-) -> Filtered:
+def _related(model: type[Any], name: str, kind: Kind, words: Sequence[Word], viewer: Viewer) -> Filtered:
     relation = relation_of(model, name)
     assert relation is not None  # noqa: S101  the caller has seen that it is one
     target = relation.mapper.class_
@@ -295,11 +282,30 @@ def _related(
             names.append(word.text)
         elif not _empty(word):
             raise ValueError(f"“{word.text[:60]}” is not known.")
-    asked = [_has_none(model, relation)] if any(map(_empty, words)) else []
-    if ids or names:
-        looked_for = (ids, names) if known is None else ([*ids, *_ids_of(target, kind, names, known)], ())
-        asked.insert(0, _has(model, relation, *looked_for))
-    return Filtered(name, kind, tuple(words), or_(*asked), target, tuple(ids), tuple(names))
+    condition = _refers(model, relation, words, ids, names)
+    return Filtered(name, kind, tuple(words), condition, target, tuple(ids), tuple(names))
+
+
+def _refers(
+    model: type[Any],
+    relation: RelationshipProperty[Any],
+    words: Sequence[Word],
+    ids: Sequence[int],
+    names: Sequence[str],
+) -> ColumnElement[bool]:
+    asked = [_has(model, relation, ids, names)] if ids or names else []
+    if any(map(_empty, words)):
+        asked.append(_has_none(model, relation))
+    return or_(false(), *asked)
+
+
+def known_as(model: type[Any], item: Filtered, known: Known) -> Filtered:
+    """The same filter, looking for the ids that its names have; raises ValueError for a person who is not known."""
+    if item.target is None or not item.names or (relation := relation_of(model, item.name)) is None:
+        return item
+    ids = [*item.ids, *_ids_of(item, known)]
+    found = replace(item, condition=_refers(model, relation, item.words, ids, ()))
+    return replace(found, condition=_none_of(model, found)) if item.negated else found
 
 
 def _is_name(kind: Kind, target: type[Any], word: Word) -> bool:
@@ -309,10 +315,10 @@ def _is_name(kind: Kind, target: type[Any], word: Word) -> bool:
     return target is User and (word.quoted or "@" in word.text)
 
 
-def _ids_of(target: type[Any], kind: Kind, names: Sequence[str], known: Known) -> list[int]:
-    """The ids that names mean; raises ValueError for a person whom nobody knows, or of whom there are several."""
-    found = [(name, known.get((target, name), ())) for name in names]
-    for name, ids in found if kind == "record" else ():
+def _ids_of(item: Filtered, known: Known) -> list[int]:
+    """The ids that names have; raises ValueError for a person whom nobody knows, or of whom there are several."""
+    found = [(name, known.get((item.target or object, name), ())) for name in item.names]
+    for name, ids in found if item.kind == "record" else ():
         if not ids:
             raise ValueError(f"“{name[:60]}” is nobody here.")
         if len(ids) > 1:

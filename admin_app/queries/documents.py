@@ -1,0 +1,123 @@
+"""The words of tickets: what a search's words and phrases ask of number, title, description, public comments and tags.
+
+Words that must all be there become one query of the full text, so that PostgreSQL knows how many tickets it finds: of
+rare words it reads the index, of common ones the newest tickets until a page is full. Internal notes are never read.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from sqlalchemy import BigInteger, ColumnElement, and_, false, func, literal, not_, or_, select
+
+from admin_app.models import Comment, Ticket, TicketSearch, TicketTag
+from admin_app.queries.filters import among
+from admin_app.queries.lexicon import ENGLISH, Lexicon
+from admin_app.queries.terms import All, Either, Field, Not, Term, Text, texts_of
+
+SIMPLE = "simple"
+"""How numbers of tickets are kept: as they are, not as the stems of words."""
+
+
+def is_literal(text: Text) -> bool:
+    """Whether a text is looked for letter by letter too: it has a sign that words do not have, or nothing else."""
+    return any(sign in text.text for sign in "%_") or not any(letter.isalnum() for letter in text.text)
+
+
+def name_of(terms: Sequence[Term]) -> str:
+    """Words as the name that they may be; empty where there is more than words."""
+    return " ".join(term.text for term in terms if isinstance(term, Text)) if all(map(_is_text, terms)) else ""
+
+
+def branches(terms: Sequence[Term], lexicon: Lexicon) -> list[ColumnElement[bool]]:
+    """Conditions of which a ticket must fulfil one to have all of these words; an index can answer each of them."""
+    if not (ids := lexicon.tags(name_of(terms))):
+        return [_every(terms, lexicon)]
+    tagged = select(literal(1)).where(TicketTag.ticket_id == Ticket.id, among(TicketTag.tag_id, ids, BigInteger))
+    without_it = lexicon if len(terms) > 1 else Lexicon(wordless=lexicon.wordless)
+    return [_every(terms, without_it), tagged.correlate(Ticket).exists()]
+
+
+def _every(terms: Sequence[Term], lexicon: Lexicon) -> ColumnElement[bool]:
+    """All of these; beside words, what the full text knows nothing of is left out, such as “the”."""
+    spoken = [term for term in terms if not lexicon.is_wordless(term) or any(map(is_literal, texts_of(term)))]
+    kept = spoken or list(terms)
+    indexed = [term for term in kept if _is_indexed(term, lexicon)]
+    rest = [term for term in kept if term not in indexed or (isinstance(term, Text) and is_literal(term))]
+    return and_(*([_document(indexed)] if indexed else []), *(_apart(term, lexicon) for term in rest))
+
+
+def _is_text(term: Term) -> bool:
+    return isinstance(term, Text)
+
+
+def _is_indexed(term: Term, lexicon: Lexicon) -> bool:
+    """Whether a term can be part of a query of the full text that stands for several."""
+    texts = list(texts_of(term))
+    if lexicon.is_wordless(term) or any(lexicon.tags(text.text) for text in texts):
+        return False
+    return isinstance(term, Text) or not any(map(is_literal, texts))
+
+
+def _apart(term: Term, lexicon: Lexicon) -> ColumnElement[bool]:
+    """What cannot be part of it: names of tags, what is looked for by letters, and whatever has these in it."""
+    match term:
+        case Text(text) if ids := lexicon.tags(text):
+            return or_(_letters(text) if lexicon.is_wordless(term) else _probe(term), _is_tagged(ids))
+        case Text(text):
+            return _letters(text)
+        case Not(inner):
+            return not_(_every([inner], lexicon))
+        case All(terms):
+            return _every(terms, lexicon)
+        case Either(terms):
+            return or_(*(_every([one], lexicon) for one in terms))
+        case Field():
+            raise TypeError("a field is no text")
+
+
+def _document(terms: Sequence[Term]) -> ColumnElement[bool]:
+    """The full text has these. One alone may also be a number, of ours or of another system, which is kept as it is."""
+    query = _query(terms[0]) if len(terms) == 1 else _query(All(tuple(terms)))  # type: ignore[arg-type]
+    if len(terms) == 1 and isinstance(terms[0], Text):
+        query = func.tsquery_or(query, func.phraseto_tsquery(SIMPLE, terms[0].text))
+    found = select(TicketSearch.ticket_id).where(_matches(TicketSearch.document, query))
+    return Ticket.id.in_(found)
+
+
+def _probe(text: Text) -> ColumnElement[bool]:
+    """The same, looked up ticket by ticket: beside other conditions, of which one is enough, no index can do it."""
+    document = select(TicketSearch.document).where(TicketSearch.ticket_id == Ticket.id)
+    return _matches(document.correlate(Ticket).scalar_subquery(), _query(text))
+
+
+def _is_tagged(ids: Sequence[int]) -> ColumnElement[bool]:
+    tagged = select(literal(1)).where(TicketTag.ticket_id == Ticket.id, among(TicketTag.tag_id, ids, BigInteger))
+    return tagged.limit(1).correlate(Ticket).scalar_subquery().is_not(None)
+
+
+def _matches(document: Any, query: Any) -> ColumnElement[bool]:
+    return cast(ColumnElement[bool], document.op("@@", is_comparison=True)(query))
+
+
+def _query(term: Term) -> Any:
+    """A term as a query of the full text."""
+    match term:
+        case Text(text):
+            return func.phraseto_tsquery(ENGLISH, text)
+        case Not(inner):
+            return func.tsquery_not(_query(inner))
+        case All(terms) | Either(terms):
+            combine = func.tsquery_and if isinstance(term, All) else func.tsquery_or
+            first, *others = map(_query, terms)
+            for other in others:
+                first = combine(first, other)
+            return first
+        case Field():
+            raise TypeError("a field is no text")
+
+
+def _letters(text: str) -> ColumnElement[bool]:
+    """A text that stands there letter by letter, in any case, or is the number in another system."""
+    spoken = Comment.content.icontains(text, autoescape=True) & Comment.is_internal.is_(False)
+    written = [column.icontains(text, autoescape=True) for column in (Ticket.title, Ticket.description)]
+    return or_(*written, func.coalesce(Ticket.external_id == text, false()), Ticket.comments.any(spoken))
