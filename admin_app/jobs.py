@@ -23,6 +23,7 @@ from admin_app import queue
 from admin_app.actions import UNDO, Operator, Order, advance, check_may_undo, finish
 from admin_app.db import Acting, Database
 from admin_app.errors import BackdeskError, Conflict, Forbidden, NotFound, Unavailable
+from admin_app.exports import jobs as exports
 from admin_app.models import ChangeSet, ChangeSetState, RowOutcome
 from admin_app.plugin import Authority, Chosen
 from admin_app.queries import changes, rules, selections, undo, users, work
@@ -193,6 +194,7 @@ class Worker:
             try:
                 async with self.database.connection() as connection:
                     await adopt(self.database)
+                    await exports.adopt(self.database)
                     await self._listen(connection)
             except Exception:
                 logger.warning("the worker lost the database and tries again", exc_info=True)
@@ -205,6 +207,7 @@ class Worker:
         queries = queue.queries(raw.driver_connection)
         pgq = PgQueuer(queries.driver, queries=queries)
         pgq.entrypoint(queue.ENTRYPOINT, concurrency_limit=self.settings.jobs)(self._work)
+        pgq.entrypoint(queue.EXPORT, concurrency_limit=1)(self._export)
         pgq.schedule("sweep", "17 * * * *")(self._sweep)
         pgq.schedule("adopt", "* * * * *")(self._adopt)
         running = asyncio.create_task(
@@ -252,15 +255,27 @@ class Worker:
                 return True
         return False
 
+    async def _export(self, job: Job) -> None:
+        """Make the file of an export, or leave it to another worker."""
+        maker = exports.Maker(self.database, self.registry, self.settings, self.stopping)
+        try:
+            await maker.make(int(job.payload or b"0"))
+        except Unavailable as error:
+            raise RetryRequested(WAIT, error.message) from error
+        except exports.Stopped as error:
+            raise RetryRequested(timedelta(0), "the worker is stopping") from error
+
     async def _adopt(self, schedule: Any) -> None:
         """Put work that lost its place in the queue into it again."""
         await adopt(self.database)
+        await exports.adopt(self.database)
 
     async def _sweep(self, schedule: Any) -> None:
-        """Forget selections that have expired, and what became of each row long ago."""
+        """Forget selections and exports that have expired, and what became of each row long ago."""
         async with self.database.bookkeeping() as session:
             await selections.sweep(session)
             await changes.forget(session, self.settings.outcome_days)
+        await exports.sweep(self.database, self.settings)
 
 
 async def drive(database: Database, registry: Registry, limits: Limits, change_set_id: int) -> None:

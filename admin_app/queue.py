@@ -1,4 +1,4 @@
-"""The queue of jobs in PostgreSQL, PgQueuer's: it carries ids of change sets and nothing else.
+"""The queue of jobs in PostgreSQL, PgQueuer's: it carries ids of change sets and of exports, and nothing else.
 
 Its tables live in a schema of their own, made and brought up to date by `backdesk db upgrade`.
 """
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 SCHEMA = "jobs"
 ENTRYPOINT = "change_set"
+EXPORT = "export"
 
 
 def queries(connection: Any) -> Queries:
@@ -26,12 +27,11 @@ def queries(connection: Any) -> Queries:
     )
 
 
-async def put(session: AsyncSession, change_set_id: int) -> None:
-    """Have a change set worked on once this transaction commits; one that waits already is not put in again."""
+async def put(session: AsyncSession, key: int, entrypoint: str = ENTRYPOINT) -> None:
+    """Have a change set, or an export, worked on once this transaction commits; one that waits is not put in again."""
     raw = await (await session.connection()).get_raw_connection()
-    payload = str(change_set_id).encode()
     await queries(raw.driver_connection).enqueue(
-        ENTRYPOINT, payload, dedupe_key=f"{ENTRYPOINT}:{change_set_id}", on_conflict="skip"
+        entrypoint, str(key).encode(), dedupe_key=f"{entrypoint}:{key}", on_conflict="skip"
     )
 
 

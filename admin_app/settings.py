@@ -90,6 +90,15 @@ class Settings:
     outcome_days: int = 90
     """BACKDESK_OUTCOME_DAYS: how long it is kept what became of each row of a change set; counts are kept for good."""
 
+    export_inline: int = 100_000
+    """BACKDESK_EXPORT_INLINE: rows up to which an export is sent while one waits; above it, it becomes a job."""
+
+    export_hours: int = 24
+    """BACKDESK_EXPORT_HOURS: how long the file of an export that was a job can be fetched."""
+
+    export_minutes: int = 60
+    """BACKDESK_EXPORT_MINUTES: how long one export may take."""
+
     upload_limit_mb: int = 25
     """BACKDESK_UPLOAD_LIMIT_MB: the largest attachment that is accepted."""
 
@@ -125,6 +134,9 @@ class Settings:
             "worker": reader.get("BACKDESK_WORKER", _switch),
             "selection_hours": reader.get("BACKDESK_SELECTION_HOURS", _number(1, 24 * 365)),
             "outcome_days": reader.get("BACKDESK_OUTCOME_DAYS", _number(1, 36_500)),
+            "export_inline": reader.get("BACKDESK_EXPORT_INLINE", _number(1, 100_000_000)),
+            "export_hours": reader.get("BACKDESK_EXPORT_HOURS", _number(1, 24 * 365)),
+            "export_minutes": reader.get("BACKDESK_EXPORT_MINUTES", _number(1, 24 * 60)),
             "upload_limit_mb": reader.get("BACKDESK_UPLOAD_LIMIT_MB", _number(1, 10_000)),
         }
         if reader.problems:
