@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     not_,
     or_,
+    true,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
