@@ -40,6 +40,8 @@ HEADERS = {
 HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 LENGTH = re.compile(r"[0-9]{1,18}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+UNESCAPED = re.compile(rb"[^\x21-\x7e]")
+"""What a careless client leaves unescaped in an address; it is read as if it had been escaped."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 ErrorPage = Callable[[Request, BackdeskError], Awaitable[Response]]
@@ -56,6 +58,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        scope["query_string"] = UNESCAPED.sub(lambda byte: b"%%%02X" % ord(byte[0]), scope["query_string"])
         given = headers.get("x-request-id", "")
         scope["desk"] = self.desk
         scope["request_id"] = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
