@@ -1,6 +1,5 @@
 """Saved views: lists under a name, for one person, one role or everybody, which are worked through as queues."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,9 +70,10 @@ Whoever may share views sees those of other roles too, though not in the menu.
 FIELDS = ("id", "resource", "name", "icon", "query", "mine", "role")
 
 
-def read(found: str | None) -> tuple[View, ...]:
-    """Views from what OF_PERSON finds."""
-    return tuple(View(**dict(zip(FIELDS, one, strict=True))) for one in json.loads(found or "[]"))
+def read(found: str | list[Any] | None) -> tuple[View, ...]:
+    """Views from what OF_PERSON finds, as the driver gives it: as a text, or read already."""
+    views = json.loads(found) if isinstance(found, str) else found or []
+    return tuple(View(**dict(zip(FIELDS, one, strict=True))) for one in views)
 
 
 def light(view: SavedView) -> View:
