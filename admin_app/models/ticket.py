@@ -150,6 +150,7 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
             "id",
             postgresql_where=text("deleted_at IS NULL AND last_reopened_at IS NOT NULL"),
         ),
+        Index("uq_tickets_external_id", "external_id", unique=True, postgresql_where=text("external_id IS NOT NULL")),
         Index("ix_tickets_trash", "deleted_at", "id", postgresql_where=text("deleted_at IS NOT NULL")),
     )
     lookup = ("ticket_number", "title")
@@ -187,7 +188,7 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
     first_response_at: Mapped[datetime | None] = mapped_column(info=DERIVED)
     last_customer_reply_at: Mapped[datetime | None] = mapped_column(info=DERIVED)
     last_staff_reply_at: Mapped[datetime | None] = mapped_column(info=DERIVED)
-    external_id: Mapped[str | None] = mapped_column(String(100), unique=True, info={"editable": False})
+    external_id: Mapped[str | None] = mapped_column(String(100), info={"editable": False})
 
     creator: Mapped[User] = relationship(
         back_populates="tickets_created", foreign_keys=[creator_id], lazy="raise", info={"label": "Requester"}
