@@ -96,6 +96,7 @@
     }
     element.setAttribute("role", level === "error" ? "alert" : "status");
     place.replaceChildren(element);
+    enhance(element);
   }
 
   globalThis.backdesk = { notice, part, enhance, library, remember, remembered, tab };

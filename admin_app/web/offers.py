@@ -6,6 +6,7 @@ from typing import Any
 from starlette.requests import Request
 
 from admin_app.plugin import Action, Resource, Where
+from admin_app.web import inline
 from admin_app.web.context import BASE, actor_of, desk_of, path
 
 AT_HAND = 3
@@ -17,7 +18,7 @@ BESIDE = 2
 
 @dataclass(frozen=True)
 class RowAction:
-    """Something that leads on from one row; its address has `{id}` where the row's id belongs."""
+    """Something that leads on from one row; its address has `{id}` and `{back}` where the row's id and the list belong."""
 
     label: str
     icon: str
@@ -32,6 +33,8 @@ def of_list(request: Request, resource: Resource, *, trash: bool) -> dict[str, A
         "actions": [(action, path(resource.name, "do", action.permission)) for action in actions],
         "at_hand": sum(1 for action in actions[:AT_HAND] if not action.danger),
         "row_actions": _row_actions(request, resource, trash=trash),
+        "inline": [] if trash else inline.editable(request, resource),
+        "inline_url": path(resource.name, "inline"),
     }
 
 
@@ -50,10 +53,10 @@ def _row_actions(request: Request, resource: Resource, *, trash: bool) -> list[R
     base = f"{BASE}/{resource.name}"
     found = [RowAction("Open", "external", f"{base}/details/{{id}}")]
     if resource.can_edit and resource.form and actor_of(request).may(f"{resource.name}.edit") and not trash:
-        found.append(RowAction("Edit", "pencil", f"{base}/edit/{{id}}"))
+        found.append(RowAction("Open its form", "file", f"{base}/edit/{{id}}"))
     actions = allowed(request, resource, "trash" if trash else "record")
     safe = [action for action in actions if not action.danger][:BESIDE]
     for action in [*safe, *[action for action in actions if action.danger][:1]]:
-        href = f"{base}/do/{action.permission}?ids={{id}}"
+        href = f"{base}/do/{action.permission}?ids={{id}}&back={{back}}"
         found.append(RowAction(action.label, action.icon, href, action.danger))
     return found

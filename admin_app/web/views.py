@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from admin_app.errors import Forbidden
 from admin_app.plugin import Resource
-from admin_app.web import actions, attachments, columns, counting, exporting, lists, lookups, records
+from admin_app.web import actions, attachments, columns, counting, exporting, inline, lists, lookups, records
 from admin_app.web.context import actor_or_none, desk_of
 
 DEEDS = {
@@ -68,6 +68,11 @@ class RecordView(ModelView):
     async def lookup(self, request: Request) -> Response:
         """What a picker offers."""
         return await lookups.answer(request, self.resource)
+
+    @expose("/inline/{id}/{column}", methods=["GET", "POST"])
+    async def inline(self, request: Request) -> Response:
+        """The control of one value in the list, and saving it."""
+        return await inline.answer(request, self.resource, self.templates)
 
     @expose("/comments/{id}", methods=["POST"])
     async def comment(self, request: Request) -> Response:
