@@ -12,7 +12,8 @@ from admin_app.db import Database
 from admin_app.errors import BadRequest, Forbidden
 from admin_app.plugin import Authority, Chosen, Resource
 from admin_app.queries import rules, selections
-from admin_app.queries.listing import ALIASES, ListQuery
+from admin_app.queries.filters import ALIASES
+from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.queries.users import Actor
 from admin_app.settings import Settings

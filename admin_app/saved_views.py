@@ -19,6 +19,7 @@ from admin_app.models import Role, SavedView, storable
 from admin_app.plugin import Resource
 from admin_app.queries import rules
 from admin_app.queries import saved_views as stored
+from admin_app.queries.filters import ALIASES
 from admin_app.queries.listing import BEGINNING, ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.queries.saved_views import SHARE, View
@@ -46,12 +47,20 @@ class Draft:
     query: str = ""
 
 
+@dataclass(frozen=True)
+class Done:
+    """A view that was changed, and the change set that did it, by which it can be undone."""
+
+    view: SavedView
+    change_set_id: int
+
+
 # ---- Making and changing them
 
 
 async def save(
     database: Database, registry: Registry, actor: Actor, acting: Acting, draft: Draft, zone: ZoneInfo
-) -> SavedView:
+) -> Done:
     """Keep a view as a change set of its own.
 
     Raises Forbidden, NotFound for a list that there is not, or BadInput naming each part that cannot be kept.
@@ -63,12 +72,10 @@ async def save(
         await _describe(change.session, made, actor, draft)
         await stored.add(change.session, made)
         change.counts.changed = 1
-    return made
+    return Done(made, change.id)
 
 
-async def describe(
-    database: Database, actor: Actor, acting: Acting, view_id: int, version: int, draft: Draft
-) -> SavedView:
+async def describe(database: Database, actor: Actor, acting: Acting, view_id: int, version: int, draft: Draft) -> Done:
     """Give a view another name, icon or audience; raises Forbidden, NotFound, ChangedMeanwhile or BadInput."""
     before = await look(database, actor, view_id)
     deed = _deed(actor, shared=before.user_id is None or draft.audience != ME)
@@ -80,12 +87,12 @@ async def describe(
             if people != (view.user_id, view.role_id):
                 await stored.place(change.session, view)
         change.counts.changed = int(change.session.is_modified(view))
-    return view
+    return Done(view, change.id)
 
 
 async def keep(
     database: Database, registry: Registry, actor: Actor, acting: Acting, view_id: int, query: str, zone: ZoneInfo
-) -> SavedView:
+) -> Done:
     """Let a view show from now on what a list's query string asks for; raises Forbidden, NotFound or BadInput."""
     before = await look(database, actor, view_id)
     resource, deed = seen(registry, actor, before.resource), _deed(actor, shared=before.user_id is None)
@@ -94,20 +101,20 @@ async def keep(
         view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE))
         view.query = text
         change.counts.changed = int(change.session.is_modified(view))
-    return view
+    return Done(view, change.id)
 
 
-async def move(database: Database, actor: Actor, acting: Acting, view_id: int, step: int) -> SavedView:
+async def move(database: Database, actor: Actor, acting: Acting, view_id: int, step: int) -> Done:
     """Bring a view one place up (-1) or down (1) among those of its people; raises Forbidden or NotFound."""
     before = await look(database, actor, view_id)
     deed = _deed(actor, shared=before.user_id is None)
     async with database.transaction(_checked(acting), deed, parameters={"view": before.name}) as change:
         view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE))
         change.counts.changed = await stored.move(change.session, view, step)
-    return before
+    return Done(before, change.id)
 
 
-async def delete(database: Database, actor: Actor, acting: Acting, view_id: int) -> SavedView:
+async def delete(database: Database, actor: Actor, acting: Acting, view_id: int) -> Done:
     """Delete a view, which can be undone; raises Forbidden or NotFound."""
     before = await look(database, actor, view_id)
     deed = _deed(actor, shared=before.user_id is None)
@@ -116,7 +123,7 @@ async def delete(database: Database, actor: Actor, acting: Acting, view_id: int)
         await change.session.delete(view)
         await change.session.flush()
         change.counts.changed = 1
-    return before
+    return Done(before, change.id)
 
 
 async def look(database: Database, actor: Actor, view_id: int) -> SavedView:
@@ -136,13 +143,22 @@ def seen(registry: Registry, actor: Actor, name: str) -> Resource:
 def kept(resource: Resource, query: str, viewer: Viewer) -> str:
     """A list's query string as a view keeps it; raises BadRequest naming each part that is not understood."""
     asked = ListQuery.parse(resource, parse_qsl(query.strip().removeprefix("?"), keep_blank_values=True), viewer)
-    return urlencode(asked.pairs(**BEGINNING), safe=",:", quote_via=quote)
+    return _encoded(asked.pairs(**BEGINNING))
+
+
+def _encoded(pairs: Iterable[tuple[str, str]]) -> str:
+    return urlencode(list(pairs), safe=",:", quote_via=quote)
 
 
 def may_change(actor: Actor, view: View | SavedView) -> bool:
     """Whether somebody may change a view that they see."""
     mine = view.mine if isinstance(view, View) else view.user_id is not None
     return mine or actor.may(SHARE)
+
+
+def require(actor: Actor, view: SavedView) -> None:
+    """Raise Forbidden for a view that somebody may not change."""
+    _deed(actor, shared=view.user_id is None)
 
 
 def _deed(actor: Actor, *, shared: bool) -> str:
@@ -200,6 +216,15 @@ def broken(resource: Resource, query: str, viewer: Viewer) -> dict[str, str]:
     except BadInput as error:
         return error.fields or {"": error.message}
     return {}
+
+
+def mended(resource: Resource, query: str, viewer: Viewer) -> str:
+    """What is left of a view's query string without the parts that are not understood."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    while pairs and (wrong := broken(resource, _encoded(pairs), viewer)):
+        rest = [pair for pair in pairs if not {pair[0], ALIASES.get(pair[0], pair[0])} & wrong.keys()]
+        pairs = rest if len(rest) < len(pairs) else []
+    return _encoded(pairs)
 
 
 async def problems(session: AsyncSession, registry: Registry, zone: ZoneInfo) -> list[str]:

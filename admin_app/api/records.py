@@ -31,7 +31,7 @@ from admin_app.errors import BadRequest, ChangedMeanwhile, Conflict, Forbidden
 from admin_app.models import Door, SoftDelete, Versioned
 from admin_app.plugin import Resource
 from admin_app.queries import rows, rules
-from admin_app.queries.listing import DEEPEST, ListQuery
+from admin_app.queries.listing import BEGINNING, DEEPEST, ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.web.cells import TRASH_COLUMNS
 from admin_app.web.context import acting, actor_of, desk_of, zone_of
@@ -76,41 +76,35 @@ def as_json(request: Request, record: Any, names: Sequence[str], value: Any = No
 async def listed(request: Request) -> Response:
     """`GET /api/{resource}`: a page of a list; `next` is the address of the next one, or null at the end."""
     resource = resource_of(request, "view")
-    query, after = _query(request, resource)
+    query = _query(request, resource)
     names = shown_in_list(resource)
     if query.trash and issubclass(resource.model, SoftDelete):
         names = tuple(dict.fromkeys((*names, *TRASH_COLUMNS)))
     async with desk_of(request).database.read() as session:
-        found = await rows.page_of(session, replace(query, visible=(*query.visible, *after)), names, whole=True)
+        found = await rows.records_of(session, query, names, whole=True)
         count = await rows.count_of(session, query)
     items = [as_json(request, row.record, names, row.value) for row in found.rows]
-    following = _next(resource, query, items[-1]["id"]) if found.has_next else None
-    whole = {"items": items, "next": following, "count": min(count, DEEPEST), "count_is_exact": count <= DEEPEST}
+    around = {
+        "next": _page(resource, query, "after", found.next),
+        "previous": _page(resource, query, "before", found.previous),
+    }
+    whole = {"items": items, **around, "count": min(count, DEEPEST), "count_is_exact": count <= DEEPEST}
     return answer(whole)
 
 
-def _query(request: Request, resource: Resource) -> tuple[ListQuery, list[Any]]:
-    """What a list is asked for; and the condition of `after`, with which one reads on behind an id."""
-    given = request.query_params.multi_items()
-    viewer = Viewer(actor_of(request).user_id, zone_of(request), datetime.now(UTC))
-    query = ListQuery.parse(resource, [pair for pair in given if pair[0] != "after"], viewer)
-    query = replace(query, visible=rules.visible(actor_of(request), resource.model))
-    if not (texts := request.query_params.getlist("after")):
-        return query, []
-    if query.sort not in {"id", "-id"} or query.page > 1:
-        raise BadRequest(fields={"after": "goes with sort=id or sort=-id, and with no page."})
-    if len(texts) > 1 or not (texts[0].isascii() and texts[0].isdecimal() and len(texts[0]) < 19):
-        raise BadRequest(fields={"after": "takes an id, once."})
-    key: Any = resource.model.id  # type: ignore[attr-defined]
-    return query, [key < int(texts[0]) if query.sort == "-id" else key > int(texts[0])]
+def _query(request: Request, resource: Resource) -> ListQuery:
+    """What a list is asked for, of the rows that the sender may see."""
+    desk, actor = desk_of(request), actor_of(request)
+    viewer = Viewer(actor.user_id, zone_of(request), datetime.now(UTC), desk.list_signer)
+    query = ListQuery.parse(resource, request.query_params.multi_items(), viewer)
+    return replace(query, visible=rules.visible(actor, resource.model))
 
 
-def _next(resource: Resource, query: ListQuery, last: int) -> str:
-    """The address of what follows: behind the last id where the list is sorted by it, else the next page."""
-    if query.sort in {"id", "-id"}:
-        pairs = [*query.pairs(page=None, sort=query.sort), ("after", str(last))]
-    else:
-        pairs = query.pairs(page=str(query.page + 1))
+def _page(resource: Resource, query: ListQuery, side: str, place: str | None) -> str | None:
+    """The address of the page after or before this one; None where there is none."""
+    if place is None:
+        return None
+    pairs = query.pairs(**BEGINNING | {side: place})
     return f"{BASE}/{resource.name}?{urlencode(pairs, safe=',:', quote_via=quote)}"
 
 

@@ -14,7 +14,7 @@ from admin_app.errors import BadRequest
 from admin_app.inputs import NOBODY, Input
 from admin_app.models import Base, Versioned
 from admin_app.plugin import Resource
-from admin_app.queries.rows import secret_columns
+from admin_app.queries.shortened import secret_columns
 
 UTC_ZONE = ZoneInfo("UTC")
 """In which times are sent that name no offset."""

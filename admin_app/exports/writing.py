@@ -5,14 +5,14 @@ import codecs
 import csv
 import io
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.exports.layout import Layout
 from admin_app.exports.workbook import PIECE, Sheets
-from admin_app.queries.export import Extract, Sink, batches, copy_csv, copy_jsonl
+from admin_app.queries.export import FORMULA, Extract, Sink, batches, copy_csv, copy_jsonl
 
 Progress = Callable[[int], Awaitable[None]]
 """Is told how many rows were read, every now and then."""
@@ -27,7 +27,7 @@ async def write(
     """
     match layout.kind:
         case "csv":
-            pieces = _Pieces(sink, progress, csv_line(extract.headings, bom=layout.bom), quoted=True)
+            pieces = _Pieces(sink, progress, csv_text(extract.headings, bom=layout.bom), quoted=True)
             rows = await copy_csv(session, extract, pieces.take, formulas=layout.formulas)
             await pieces.finish()
             return rows
@@ -37,11 +37,16 @@ async def write(
             return await _write_workbook(session, extract, sink, progress)
 
 
-def csv_line(values: tuple[str, ...], *, bom: bool) -> bytes:
-    """One line of CSV, in front of it a byte order mark where one is wanted."""
+def csv_text(*lines: Sequence[str], bom: bool = False) -> bytes:
+    """Lines of CSV, in front of them a byte order mark where one is wanted."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(values)
+    csv.writer(buffer, lineterminator="\n").writerows(lines)
     return (codecs.BOM_UTF8 if bom else b"") + buffer.getvalue().encode()
+
+
+def harmless(text: str) -> str:
+    """A text of which no spreadsheet makes a formula."""
+    return f"'{text}" if text.startswith(tuple(FORMULA)) else text
 
 
 class _Pieces:

@@ -3,6 +3,7 @@
 import enum
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from admin_app.models.base import Audited, Base, Numbered, SoftDelete, Timestamped, Versioned, text_enum
@@ -54,6 +55,6 @@ class Attachment(Numbered, Timestamped, Versioned, SoftDelete, Audited, Base):
     comment: Mapped[Comment | None] = relationship(back_populates="attachments", lazy="raise")
     uploaded_by: Mapped[User | None] = relationship(foreign_keys=[uploaded_by_id], lazy="raise")
 
-    @property
+    @hybrid_property
     def label(self) -> str:
         return self.filename

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text, func, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.sql import ColumnElement
 
-from admin_app.models.base import Base, Numbered, text_enum
+from admin_app.models.base import Base, Numbered, numbered, text_enum
 from admin_app.models.user import User
 
 
@@ -90,9 +92,14 @@ class ChangeSet(Numbered, Base):
 
     user: Mapped[User | None] = relationship(lazy="raise")
 
-    @property
+    @hybrid_property
     def label(self) -> str:
         return f"Change set {self.id}"
+
+    @label.inplace.expression
+    @classmethod
+    def _label(cls) -> ColumnElement[str]:
+        return numbered(cls, "Change set")
 
 
 class ChangeSetLane(Base):
@@ -158,6 +165,6 @@ class AuditLog(Numbered, Base):
         primaryjoin="foreign(AuditLog.change_set_id) == ChangeSet.id", viewonly=True, lazy="raise"
     )
 
-    @property
+    @hybrid_property
     def label(self) -> str:
-        return f"{self.action} {self.table_name} {self.record_id}"
+        return self.action + " " + self.table_name + " " + self.record_id

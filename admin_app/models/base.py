@@ -16,11 +16,14 @@ from sqlalchemy import (
     Interval,
     MetaData,
     Text,
+    cast,
+    literal,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
-from sqlalchemy.sql import func
+from sqlalchemy.sql import ColumnElement, func
 from sqlalchemy.types import TypeDecorator
 
 SECRET: dict[Any, Any] = {"audit": "secret"}
@@ -98,16 +101,26 @@ class Base(DeclarativeBase):
     lookup: ClassVar[tuple[str, ...]] = ()
     """Text columns by which a person names a row of this table, in pickers and on the command line."""
 
-    @property
+    @hybrid_property
     def label(self) -> str:
-        """How this row is called in a link, a picker or a sentence."""
+        """How this row is called in a link, a picker or a sentence; in SQL too, so that a list reads no whole rows."""
         return f"{type(self).__name__} {self.__dict__.get('id', '')}".strip()
+
+    @label.inplace.expression
+    @classmethod
+    def _label(cls) -> ColumnElement[str]:
+        return numbered(cls, cls.__name__)
 
     def __str__(self) -> str:
         return self.label
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} id={self.__dict__.get('id')}>"
+
+
+def numbered(model: type[Any], name: str) -> ColumnElement[str]:
+    """What rows are called that have only a number, in SQL: `Comment 5`."""
+    return literal(f"{name} ") + cast(model.id, Text)
 
 
 class Numbered:

@@ -39,7 +39,3 @@ class Comment(Numbered, Timestamped, Versioned, Audited, Base):
     attachments: Mapped[list[Any]] = relationship(
         "Attachment", back_populates="comment", lazy="raise", passive_deletes="all"
     )
-
-    @property
-    def label(self) -> str:
-        return f"Comment {self.id}"

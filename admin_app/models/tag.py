@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from admin_app.models.base import Audited, Base, Numbered, Timestamped, Versioned
@@ -29,7 +30,7 @@ class Tag(Numbered, Timestamped, Versioned, Audited, Base):
         "Ticket", secondary="ticket_tags", back_populates="tags", lazy="raise", passive_deletes="all"
     )
 
-    @property
+    @hybrid_property
     def label(self) -> str:
         return self.name
 

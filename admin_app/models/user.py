@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from admin_app.models.base import DERIVED, SECRET, Audited, Base, Numbered, Timestamped, Versioned
@@ -44,7 +45,7 @@ class User(Numbered, Timestamped, Versioned, Audited, Base):
     comments: Mapped[list[Any]] = relationship("Comment", back_populates="author", lazy="raise", passive_deletes="all")
     roles: Mapped[list["Role"]] = relationship(secondary="user_roles", lazy="raise", order_by="Role.name")
 
-    @property
+    @hybrid_property
     def label(self) -> str:
         return self.full_name
 
@@ -58,7 +59,7 @@ class Role(Numbered, Audited, Base):
     name: Mapped[str] = mapped_column(String(50), unique=True)
     description: Mapped[str | None] = mapped_column(String(500))
 
-    @property
+    @hybrid_property
     def label(self) -> str:
         return self.name
 

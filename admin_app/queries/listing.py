@@ -1,28 +1,50 @@
 """Lists as they are asked for: the parameters of an address become a ListQuery, whose conditions `rows` reads by."""
 
 import difflib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol, Self, cast
+from typing import Any, Literal, Protocol, Self, cast
 
-from sqlalchemy import ColumnElement, literal, or_
+from itsdangerous import URLSafeSerializer
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.errors import BadRequest
-from admin_app.models import SoftDelete, Ticket
-from admin_app.queries import tickets
+from admin_app.models import SoftDelete
 from admin_app.queries.columns import Density, choosable, columns_from, density_from
-from admin_app.queries.filters import ALIASES, BIGGEST, Filtered, Word, filtered, full_name, kind_of, yes_or_no
-from admin_app.queries.periods import DAY, Viewer, day_of
+from admin_app.queries.filters import (
+    ALIASES,
+    BIGGEST,
+    Filtered,
+    Word,
+    filtered,
+    full_name,
+    kind_of,
+    known_as,
+    yes_or_no,
+)
+from admin_app.queries.keyset import END, START, Key, Position, cursor, keys_of, value_from, values_from
+from admin_app.queries.periods import DAY, SIGNER, Viewer, day_of
+from admin_app.queries.saved_views import View
+from admin_app.queries.search import Search, look_up
 from admin_app.queries.touched import touched
 
 SIZES = (25, 50, 100, 250)
 SIZE = 50
 OUTCOME_LENGTH = 300
+SORTS = 3
+"""Columns by which a list can be sorted at a time."""
 DEEPEST = 10_000
-"""Rows that one can page through, and up to which they are counted: nobody reads further, and it would get slow."""
+"""Rows up to which a list is counted."""
 
-APPEARANCE: dict[str, None] = {"page": None, "size": None, "columns": None, "density": None}
+SIDES: tuple[Literal["after", "before", "at"], ...] = ("after", "before", "at")
+"""The parameters that say where a page begins."""
+STAYING = frozenset({"size", "columns", "density"})
+"""Parameters that may change without the page beginning anew."""
+BEGINNING: dict[str, str | None] = dict.fromkeys(SIDES)
+"""Given to `pairs`, the list from its beginning."""
+APPEARANCE: dict[str, str | None] = BEGINNING | {"size": None, "columns": None, "density": None}
 """Parameters that say how a list looks and not which rows it has, to be left out of `pairs`."""
 
 
@@ -49,19 +71,23 @@ class Listed(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ListQuery:
-    """What a list is asked for; `sort` has a `-` in front where the greatest comes first, `page` counts from 1.
+    """What a list is asked for.
 
-    `columns` are those that are shown, in their order, none where the list's own are, and `density` how close its rows
-    stand. `change_set` is one that was about the rows, and `outcome` what became of them in it, which may be `audited`
-    only. `visible` is not asked for but demanded: what a row must fulfil for this viewer. `among` is what rows must
-    fulfil in place of what is asked for.
+    `sort` are the columns by which it is sorted, as `-priority_rank,created_at`, with a `-` where the greatest comes
+    first; `position` is where its page begins, and `signer` signs where the next one does. `columns` are those that are
+    shown, in their order, none where the list's own are, and `density` how close its rows stand. `change_set` is one
+    that was about the rows, and `outcome` what became of them in it, which may be `audited` only. `visible` is not
+    asked for but demanded: what a row must fulfil for this viewer. `among` is what rows must fulfil in place of what is
+    asked for. `view` is the saved view within which it is asked.
     """
 
     listed: Listed
     filters: tuple[Filtered, ...] = ()
     q: str = ""
+    search: Search | None = None
     sort: str
-    page: int = 1
+    position: Position = START
+    signer: URLSafeSerializer = SIGNER
     size: int = SIZE
     columns: tuple[str, ...] = ()
     density: Density = ""
@@ -72,6 +98,7 @@ class ListQuery:
     audited: bool = True
     visible: tuple[ColumnElement[bool], ...] = ()
     among: ColumnElement[bool] | None = None
+    view: View | None = None
 
     @classmethod
     def parse(cls, listed: Listed, given: Iterable[tuple[str, str]], viewer: Viewer) -> Self:
@@ -89,9 +116,22 @@ class ListQuery:
             except ValueError as error:
                 problems[parameter] = str(error)
         options = _once(listed, texts, problems)
+        search = _searched(listed, texts, viewer, problems)
+        position = _position(listed, options["sort"], texts, viewer, problems)
         if problems:
             raise BadRequest(fields=problems)
-        return cls(listed=listed, filters=tuple(found), **options)
+        return cls(
+            listed=listed, filters=tuple(found), search=search, position=position, signer=viewer.signer, **options
+        )
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The columns that decide about the order of any two rows."""
+        return keys_of(self.listed.model, self.sort, self.listed.default_sort)
+
+    def cursor(self, values: Sequence[Any]) -> str:
+        """The place of a row that has these values in its keys, for `after` and `before`."""
+        return cursor(self.signer, self.listed.model, self.sort, values)
 
     @cached_property
     def narrowed(self) -> bool:
@@ -110,8 +150,15 @@ class ListQuery:
         present["size"] = str(self.size) if self.size != SIZE else None
         present["columns"] = ",".join(self.columns) or None
         present["density"] = self.density or None
-        present["page"] = str(self.page) if self.page > 1 and not instead else None
-        return [(name, value) for name, value in {**present, **instead}.items() if value is not None]
+        if self.position.side and instead.keys() <= STAYING:
+            present[self.position.side] = self.position.text
+        found = [(name, value) for name, value in {**present, **instead}.items() if value is not None]
+        return self.view.without(found) if self.view else found
+
+    @property
+    def alone(self) -> Self:
+        """The same without its saved view, so that its parameters say all by themselves."""
+        return replace(self, view=None)
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What a row must fulfil; live rows only, or the trash only."""
@@ -126,12 +173,44 @@ class ListQuery:
             found.append(overdue if self.overdue else ~overdue)
         if self.change_set:
             found.append(touched(model, self.change_set, self.outcome, audited=self.audited))
-        if self.q:
-            found.append(_matches(self.listed, self.q))
+        if self.q and self.search:
+            found.append(self.search.condition)
         return found
+
+    async def understood(self, session: AsyncSession) -> Self:
+        """The same with what the database knows of the names and words that are looked for; at most one statement.
+
+        Raises BadRequest for a person whom it does not know, or of whom there are several.
+        """
+        search = self.search if self.q else None
+        named = [*self.filters, *(search.filters if search else ())]
+        lexicon = await look_up(session, named, search.words if search else frozenset())
+        problems: dict[str, str] = {}
+        found = []
+        for item in self.filters:
+            try:
+                found.append(known_as(self.listed.model, item, lexicon.ids))
+            except ValueError as error:
+                problems[item.parameter] = str(error)
+        try:
+            search = search.understood(lexicon) if search else None
+        except ValueError as error:
+            problems["q"] = str(error)
+        if problems:
+            raise BadRequest(fields=problems)
+        return replace(self, filters=tuple(found), search=search)
 
 
 # ---- Reading the address
+
+
+def within(listed: Listed, view: View, given: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The parameters of a list within a view: the view's, in place of which comes what else is given, even if empty."""
+    also = [(name, value) for name, value in given if name != "view"]
+    full = {name: known for name, known in ALIASES.items() if name not in listed.filters and known in listed.filters}
+    full |= {f"{name}_{end}": name for name in _periods(listed) for end in ("from", "to")}
+    said = {full.get(name, name) for name, _ in also}
+    return [*(pair for pair in view.pairs if pair[0] not in said), *also]
 
 
 def canonical(
@@ -162,7 +241,11 @@ def canonical(
 
 def parameters(listed: Listed) -> list[str]:
     """The names of all parameters that a list takes."""
-    names = ["q"] * bool(listed.search) + list(listed.filters) + ["sort", "page", "size", "columns", "density"]
+    names = (
+        ["q"] * bool(listed.search or listed.filters)
+        + list(listed.filters)
+        + ["sort", *SIDES, "size", "columns", "density"]
+    )
     names += ["trash"] * issubclass(listed.model, SoftDelete) + ["overdue"] * hasattr(listed.model, "is_overdue")
     names += ["change_set", "outcome"] * ("change_set" not in listed.filters)
     return names + [f"{name}_{end}" for name in _periods(listed) for end in ("from", "to")]
@@ -198,28 +281,53 @@ def _once(listed: Listed, texts: dict[str, list[str]], problems: dict[str, str])
             problems[name] = str(error)
     if "outcome" in found and "change_set" not in found:
         problems["outcome"] = "needs a change_set, in which this became of the rows."
-    if found.get("page", 1) * found.get("size", SIZE) > DEEPEST:
-        problems["page"] = f"leads beyond {DEEPEST:,} rows. Please narrow the list down by a search or a filter."
     return found
 
 
-def _search(listed: Listed, text: str) -> str:
-    if len(text) > tickets.SEARCH_LENGTH:
-        raise ValueError(f"has more than {tickets.SEARCH_LENGTH} characters.")
-    return text
+def _position(
+    listed: Listed, sort: str, texts: dict[str, list[str]], viewer: Viewer, problems: dict[str, str]
+) -> Position:
+    """Where the page begins; mistakes are noted in `problems`."""
+    given = [side for side in SIDES if side in texts]
+    if not given or "sort" in problems:
+        return START
+    side, values = given[0], {text.strip() for text in texts[given[0]]}
+    try:
+        if len(given) > 1:
+            raise ValueError(f"does not go with {given[1]}: a page begins at one place.")
+        if len(values) > 1:
+            raise ValueError("can be given once only.")
+        text, keys = values.pop(), keys_of(listed.model, sort, listed.default_sort)
+        if side == "at":
+            return Position(side, text, (value_from(keys[0], text, viewer),))
+        if side == "before" and text == END:
+            return Position(side, text)
+        return Position(side, text, values_from(viewer.signer, listed.model, sort, keys, text))
+    except (ValueError, OverflowError) as error:
+        problems[side] = str(error) if isinstance(error, ValueError) else "is too far away."
+        return START
+
+
+def _searched(listed: Listed, texts: dict[str, list[str]], viewer: Viewer, problems: dict[str, str]) -> Search | None:
+    """What `q` looks for; mistakes are noted in `problems`."""
+    try:
+        return Search.of(listed, texts["q"][0].strip(), viewer) if "q" in texts and "q" not in problems else None
+    except ValueError as error:
+        problems["q"] = str(error)
+        return None
 
 
 def _sort(listed: Listed, text: str) -> str:
-    name = sort_name(listed, text.removeprefix("-"))
-    if name is None:
-        raise ValueError(f"takes one of {', '.join(listed.sort)}; with a - in front, the greatest first.")
-    return f"-{name}" if text.startswith("-") else name
-
-
-def _page(listed: Listed, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text) > 0):
-        raise ValueError("takes a number from 1.")
-    return int(text)
+    takes = f"takes {', '.join(listed.sort)}, or up to {SORTS} of them; with a - in front, the greatest first."
+    found: list[str] = []
+    for part in text.split(","):
+        name = sort_name(listed, part.strip().removeprefix("-"))
+        if name is None:
+            raise ValueError(takes)
+        found.append(f"-{name}" if part.strip().startswith("-") else name)
+    if len({name.removeprefix("-") for name in found}) < len(found) or len(found) > SORTS:
+        raise ValueError(f"names a column twice, or too many. It {takes}")
+    return ",".join(found)
 
 
 def _size(listed: Listed, text: str) -> int:
@@ -258,9 +366,8 @@ def _density(listed: Listed, text: str) -> Density:
 
 
 ONCE: dict[str, Callable[[Listed, str], Any]] = {
-    "q": _search,
+    "q": lambda listed, text: text,
     "sort": _sort,
-    "page": _page,
     "size": _size,
     "columns": _columns,
     "density": _density,
@@ -276,10 +383,3 @@ def sort_name(listed: Listed, name: str) -> str | None:
     """The name by which a column can be sorted, if it can: `priority` is sorted by its rank."""
     name = ALIASES.get(name, name)
     return next((known for known in (f"{name}_rank", name) if known in listed.sort), None)
-
-
-def _matches(listed: Listed, text: str) -> ColumnElement[bool]:
-    if listed.model is Ticket:
-        return tickets.matches(text)
-    columns = [getattr(listed.model, name) for name in listed.search if kind_of(listed.model, name) == "text"]
-    return or_(literal(False), *(column.icontains(text, autoescape=True) for column in columns))

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, ColumnElement, case, cast, false, func, or_, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.models import SoftDelete
-from admin_app.queries.rows import lean
+from admin_app.queries.shortened import lean
 
 LIMIT = 20
 """Records that a picker offers at once."""

@@ -1,20 +1,26 @@
 """Periods as a person writes them, in their own zone: a day, a range of days or times, words such as `last-7-days`."""
 
 import re
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from itsdangerous import URLSafeSerializer
+
 DAY = timedelta(days=1)
+SIGNER = URLSafeSerializer(secrets.token_urlsafe(32))
+"""Signs places in lists where no desk does; they are known to this process only."""
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks at a list: what `me`, `today` and a date without a zone mean."""
+    """Who looks at a list: what `me`, `today` and a date without a zone mean, and who signs places in it."""
 
     user_id: int
     zone: ZoneInfo
     now: datetime
+    signer: URLSafeSerializer = field(default=SIGNER, repr=False, compare=False)
 
     @property
     def today(self) -> date:

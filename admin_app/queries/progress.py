@@ -13,8 +13,8 @@ from sqlalchemy.orm import aliased, joinedload
 from admin_app.models import AuditLog, ChangeSet, ChangeSetState, RowOutcome, Selection
 from admin_app.queries.audit import Logged, spoken
 from admin_app.queries.readable import mapper_of
-from admin_app.queries.rows import lean
 from admin_app.queries.selections import UNFINISHED
+from admin_app.queries.shortened import lean
 from admin_app.queries.touched import became
 
 BATCH = 200

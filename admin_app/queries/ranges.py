@@ -26,11 +26,11 @@ def in_numbers(column: Any, text: str) -> ColumnElement[bool]:
     """The condition of `5`, `5..10` with both ends taken in, or `>=5`; raises ValueError for what is no number."""
     sign, rest = _split(text)
     if sign:
-        return _compared(column, sign, _number(column.type, rest))
+        return _compared(column, sign, number(column.type, rest))
     low, dots, high = text.partition("..")
     if not dots:
-        return cast(ColumnElement[bool], column == _number(column.type, low))
-    bounds = [_number(column.type, bound) if bound else None for bound in (low, high)]
+        return cast(ColumnElement[bool], column == number(column.type, low))
+    bounds = [number(column.type, bound) if bound else None for bound in (low, high)]
     return _between(column, *bounds, closed=True)
 
 
@@ -60,7 +60,8 @@ def _compared(column: Any, sign: str, value: Any) -> ColumnElement[bool]:
     return cast(ColumnElement[bool], SIGNS[sign](column, value))
 
 
-def _number(kind: Any, text: str) -> Any:
+def number(kind: Any, text: str) -> Any:
+    """A number that fits a column of this type; raises ValueError."""
     if not NUMBER.fullmatch(text.strip()):
         raise ValueError(f"“{text[:60]}” is not a number.")
     value = Decimal(text.strip())

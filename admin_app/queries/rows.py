@@ -1,38 +1,27 @@
 """The rows of a list: one page of them, how many there are, and the names in its filters."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import (
-    ColumnElement,
-    String,
-    case,
-    func,
-    inspect,
-    literal,
-    literal_column,
-    null,
-    or_,
-    select,
-)
-from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+from sqlalchemy import BigInteger, ColumnElement, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapper, aliased, defer, joinedload, selectinload
+from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.sql.base import ExecutableOption
 
-from admin_app.queries.filters import named, relation_of
+from admin_app.models import Base
+from admin_app.queries.filters import among, named, relation_of
+from admin_app.queries.keyset import END, START, by_key, ordered, parts
+from admin_app.queries.light import Reference, Row, in_sql, shape_of
 from admin_app.queries.listing import DEEPEST, ListQuery
+from admin_app.queries.shortened import beginning, lean, long_columns
 
-SHORT = 200
-"""Characters of a long text that a list shows."""
-SHORT_ITEM = 80
-"""Characters of a value inside a JSON object that a list shows."""
+__all__ = ["Loaded", "Page", "Reference", "Row", "by_key", "count_of", "order", "page_of", "records_of", "related"]
 
 
-@dataclass(frozen=True)
-class Row:
-    """A record of a page, and the beginnings of its long values, which are not loaded whole."""
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A whole record of a page, and the beginnings of its long values, which are not loaded whole."""
 
     record: Any
     short: dict[str, Any]
@@ -41,33 +30,124 @@ class Row:
         """What a list shows of an attribute."""
         return self.short[name] if name in self.short else getattr(self.record, name)
 
+    def row(self, names: Sequence[str], **instead: Any) -> Row:
+        """The record as a row, with these of its columns, and with other values `instead`."""
+        values = {name: _referred(self.value(name)) for name in names} | instead
+        return Row(self.record.id, getattr(self.record, "version", 0), values, str(self.record.label))
+
+
+Item = TypeVar("Item", Row, Loaded)
+
 
 @dataclass(frozen=True)
-class Page:
-    """The rows of one page in order, and whether there is another page."""
+class Page(Generic[Item]):
+    """The rows of one page in order, and where the pages before and after it are found; None where there is none."""
 
-    rows: Sequence[Row]
-    has_next: bool
+    rows: Sequence[Item]
+    previous: str | None
+    next: str | None
 
 
-async def page_of(session: AsyncSession, query: ListQuery, shown: Sequence[str], *, whole: bool = False) -> Page:
-    """One page of a list with all that the `shown` columns need, in one statement and one for each to-many column.
+async def page_of(session: AsyncSession, query: ListQuery, names: Sequence[str]) -> Page[Row]:
+    """One page of a list with the values of these columns, in one statement; nothing else is read of its records.
+
+    Where a plugin's model knows what its records are called, or a column of them, in Python only, whole records are
+    read for it in a further statement. Where nothing is before a row, the page is that of the beginning.
+    """
+    model = query.listed.model
+    shape = shape_of(model, tuple(names), query.sort, query.listed.default_sort)
+    found = (await session.execute(shape.page(query))).all()
+    if query.position.backward and not found:
+        return await page_of(session, replace(query, position=START), names)
+    page = _page(query, found)
+    rows = await _completed(session, model, [shape.row(row) for row in page.rows], names)
+    return Page(rows, page.previous, page.next)
+
+
+async def records_of(
+    session: AsyncSession, query: ListQuery, shown: Sequence[str], *, whole: bool = False
+) -> Page[Loaded]:
+    """One page of a list as records with all that the `shown` columns need, a statement more for each to-many column.
 
     Long values come by their beginnings, unless they are asked for as a `whole`.
     """
     model = query.listed.model
     long = set() if whole else long_columns(model)
-    short = {name: _beginning(getattr(model, name)) for name in shown if name in long}
-    found = (
-        select(model, *short.values())
-        .where(*query.conditions())
-        .order_by(*order(query))
-        .limit(query.size + 1)
-        .offset((query.page - 1) * query.size)
-        .options(*_options(model, shown, whole=shown if whole else ()))
-    )
-    rows = [Row(record, dict(zip(short, values, strict=True))) for record, *values in await session.execute(found)]
-    return Page(rows[: query.size], len(rows) > query.size)
+    short = {name: beginning(getattr(model, name)) for name in shown if name in long}
+    read = select(model, *short.values(), *(key.column for key in query.keys)).where(*query.conditions())
+    read = read.options(*_options(model, shown, whole=shown if whole else ()))
+    found: list[Any] = []
+    for part in parts(query.keys, query.position):
+        if len(found) <= query.size:
+            nearest = read.where(*part.conditions).order_by(*part.order).limit(query.size + 1 - len(found))
+            found += (await session.execute(nearest)).all()
+    if query.position.backward and not found:
+        return await records_of(session, replace(query, position=START), shown, whole=whole)
+    page = _page(query, found[::-1] if query.position.backward else found)
+    rows = [Loaded(row[0], dict(zip(short, row[1:], strict=False))) for row in page.rows]
+    return Page(rows, page.previous, page.next)
+
+
+def _page(query: ListQuery, found: Sequence[Any]) -> Page[Any]:
+    """What was found, in which a row too many says that there are more, as a page with the places of its two ends.
+
+    The last values of each row are those of the keys.
+    """
+    position, more = query.position, len(found) > query.size
+    rows = found[-query.size :] if position.backward else found[: query.size]
+    if not rows:
+        return Page(rows, END if position.side else None, None)
+    first, last = (query.cursor(row[-len(query.keys) :]) for row in (rows[0], rows[-1]))
+    before = more if position.backward else bool(position.side)
+    behind = bool(position.values) if position.backward else more
+    return Page(rows, first if before else None, last if behind else None)
+
+
+def _referred(value: Any) -> Any:
+    """A related record, or several, as references; any other value as it is."""
+    if isinstance(value, Base):
+        return Reference.to(value)
+    many = isinstance(value, list) and all(isinstance(item, Base) for item in value)
+    return tuple(map(Reference.to, value)) if many else value
+
+
+async def _completed(session: AsyncSession, model: type[Any], rows: list[Row], names: Sequence[str]) -> list[Row]:
+    """The rows with what only Python knows of them."""
+    unknown = [name for name in names if not in_sql(model, name)]
+    related = {name: relation.mapper.class_ for name in names if (relation := relation_of(model, name))}
+    unnamed = {name: target for name, target in related.items() if not in_sql(target, "label")}
+    if rows and (unknown or not in_sql(model, "label")):
+        records = await _by_id(session, model, {row.id for row in rows})
+        rows = [
+            replace(
+                row,
+                label=str(records[row.id].label),
+                values=row.values | {name: getattr(records[row.id], name) for name in unknown},
+            )
+            for row in rows
+            if row.id in records
+        ]
+    for name, target in unnamed.items():
+        records = await _by_id(session, target, {item.id for row in rows for item in _items(row.values[name])})
+        for row in rows:
+            value = row.values[name]
+            called = tuple(Reference.to(records[item.id]) for item in _items(value) if item.id in records)
+            row.values[name] = called if isinstance(value, tuple) else next(iter(called), None)
+    return rows
+
+
+def _items(value: Reference | tuple[Reference, ...] | None) -> tuple[Reference, ...]:
+    return value if isinstance(value, tuple) else (value,) if value is not None else ()
+
+
+async def _by_id(session: AsyncSession, model: type[Any], ids: set[int]) -> dict[int, Any]:
+    found = select(model).where(among(model.id, sorted(ids), BigInteger)).options(*lean(model))
+    return {record.id: record for record in await session.scalars(found)}
+
+
+def order(query: ListQuery) -> list[ColumnElement[Any]]:
+    """The columns by which a list is sorted: empty values last, whichever way round, and no two rows tie."""
+    return ordered([key.column for key in query.keys], query.keys)
 
 
 async def count_of(session: AsyncSession, query: ListQuery, limit: int = DEEPEST) -> int:
@@ -88,28 +168,6 @@ async def related(session: AsyncSession, query: ListQuery) -> dict[type[Any], li
     }
 
 
-def long_columns(model: type[Any]) -> set[str]:
-    """Columns whose values can be of any size."""
-    columns = cast(Mapper[Any], inspect(model)).column_attrs
-    return {item.key for item in columns if item.columns[0].info.get("audit") == "long" or _is_json(item.columns[0])}
-
-
-def _is_json(column: Any) -> bool:
-    return isinstance(column.type, JSONB)
-
-
-def secret_columns(model: type[Any]) -> set[str]:
-    """Columns that nobody is shown."""
-    columns = cast(Mapper[Any], inspect(model)).column_attrs
-    return {item.key for item in columns if item.columns[0].info.get("audit") == "secret"}
-
-
-def lean(model: type[Any], whole: Sequence[str] = ()) -> list[Any]:
-    """Options by which a record is read without its secrets and without what may be long, unless it is wanted whole."""
-    names = sorted((long_columns(model) - {*whole}) | secret_columns(model))
-    return [defer(getattr(model, name), raiseload=True) for name in names]
-
-
 def _options(model: type[Any], shown: Sequence[str], whole: Sequence[str] = ()) -> list[ExecutableOption]:
     options: list[ExecutableOption] = lean(model, whole)
     for name in shown:
@@ -117,54 +175,3 @@ def _options(model: type[Any], shown: Sequence[str], whole: Sequence[str] = ()) 
             load = selectinload if relation.uselist else joinedload
             options.append(load(getattr(model, name)).options(*lean(relation.mapper.class_)))
     return options
-
-
-def _beginning(column: Any) -> ColumnElement[Any]:
-    """The first characters of a long text; of a JSON object, each value on two levels as the beginning of its text."""
-    if not _is_json(column):
-        return func.left(column, SHORT)
-    return case((func.jsonb_typeof(column) == "object", _short_object(column, _short_item)), else_=null())
-
-
-def _short_object(value: Any, shorten: Callable[[Any], Any]) -> Any:
-    items = func.jsonb_each(value).table_valued("key", "value")
-    shortened = func.jsonb_object_agg(items.c.key, shorten(items.c.value), type_=JSONB)
-    return select(shortened).select_from(items).scalar_subquery()
-
-
-def _short_item(value: Any) -> Any:
-    inner = _short_object(value, _short_text)
-    return case((func.jsonb_typeof(value) == "object", inner), else_=_short_text(value))
-
-
-def _short_text(value: Any) -> Any:
-    """A number, yes or no as it is; anything else as the beginning of its text."""
-    beginning = func.to_jsonb(func.left(value.op("#>>")(literal_column("'{}'")), SHORT_ITEM))
-    return case((func.jsonb_typeof(value).in_(["number", "boolean"]), value), else_=beginning)
-
-
-def order(query: ListQuery) -> list[ColumnElement[Any]]:
-    """The sort column, empty values last whichever way round, then the id, so that no two rows tie."""
-    model, name = query.listed.model, query.sort.removeprefix("-")
-    relation = relation_of(model, name)
-    column = by_key(model, name, -1) if relation else getattr(model, name)
-    if isinstance(column.type, String) and (relation is not None or name in model.lookup):
-        column = func.lower(column)
-    if name == "id":
-        return [model.id.desc() if query.sort.startswith("-") else model.id.asc()]
-    if not query.sort.startswith("-"):
-        return [column.asc(), model.id.asc()]
-    nullable = relation is not None or getattr(getattr(model, name).expression, "nullable", True)
-    return [column.desc().nulls_last() if nullable else column.desc(), model.id.desc()]
-
-
-def by_key(model: type[Any], name: str, position: int | None = 0) -> ColumnElement[Any]:
-    """A related record, or a list of many, by the lookup column at `position` or by id; a value that hides no row."""
-    relation = relation_of(model, name)
-    assert relation is not None  # noqa: S101  the callers have seen that it is one
-    parent, target = aliased(model), aliased(relation.mapper.class_)
-    lookup = relation.mapper.class_.lookup
-    key = getattr(target, lookup[position] if lookup and position is not None else "id")
-    value = func.array_agg(aggregate_order_by(key, key)) if relation.uselist else key
-    found = select(value).select_from(parent).join(getattr(parent, name).of_type(target)).where(parent.id == model.id)
-    return found.correlate(model).scalar_subquery()

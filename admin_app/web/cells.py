@@ -14,7 +14,7 @@ from admin_app.plugin import Resource
 from admin_app.queries.filters import Kind, kind_of, relation_of
 from admin_app.queries.listing import ListQuery, sort_name
 from admin_app.queries.readable import Excerpt, FieldChange, humanized
-from admin_app.queries.rows import long_columns
+from admin_app.queries.shortened import long_columns
 from admin_app.web.markup import local
 
 SAID = 60

@@ -22,8 +22,10 @@ from admin_app.db import Acting, Database
 from admin_app.errors import BadRequest, CrossSite, SignInRequired, TooMany
 from admin_app.models import Door
 from admin_app.plugin import Resource, Visit
+from admin_app.queries.saved_views import View
 from admin_app.queries.users import Actor
 from admin_app.registry import Registry
+from admin_app.saved_views import Counts
 from admin_app.settings import Settings, time_zone
 from admin_app.web.markup import ZONE
 
@@ -52,6 +54,15 @@ class Desk:
     @cached_property
     def form_signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.secret, salt="form")
+
+    @cached_property
+    def list_signer(self) -> URLSafeSerializer:
+        return URLSafeSerializer(self.secret, salt="list")
+
+    @cached_property
+    def queue_counts(self) -> Counts:
+        """The numbers beside the saved views of menus."""
+        return Counts()
 
     @cached_property
     def notice_signer(self) -> URLSafeSerializer:
@@ -270,8 +281,21 @@ def menu(request: Request) -> list[dict[str, Any]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for group, label, url, icon in entries:
         active = request.url.path == url or request.url.path.startswith(url.removesuffix("/list") + "/")
+        active = active and not (request.url.path == url and "view" in request.query_params)
         groups.setdefault(group, []).append({"label": label, "url": url, "icon": icon, "active": active})
     return [{"label": label, "items": items} for label, items in groups.items()]
+
+
+def queues(request: Request) -> list[View]:
+    """The saved views in the menu of the signed-in person: their own, those of their roles, and everybody's."""
+    actor, registry = actor_or_none(request), desk_of(request).registry
+    return [
+        view
+        for view in (actor.views if actor else ())
+        if view.resource in registry.resources
+        and actor_of(request).may(f"{view.resource}.view")
+        and (view.mine or view.role is None or view.role in actor_of(request).role_names)
+    ]
 
 
 async def render(
@@ -283,6 +307,8 @@ async def render(
         "request": request,
         "brand": "Backdesk",
         "menu": menu(request),
+        "queues": queues(request),
+        "queue": request.query_params.get("view") if request.url.path.endswith("/list") else None,
         "actor": actor_or_none(request),
         "csrf": lambda: token(request),
         "notices": [*notices, *context.get("notices", [])],

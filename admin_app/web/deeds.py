@@ -15,7 +15,7 @@ from admin_app.models import ChangeSet, ChangeSetState, User
 from admin_app.plugin import Action, Resource
 from admin_app.queries.progress import Story
 from admin_app.queries.readable import humanized, mapper_of
-from admin_app.queries.rows import Row
+from admin_app.queries.rows import Loaded
 from admin_app.queries.selections import UNFINISHED
 from admin_app.registry import Registry
 from admin_app.web import facts, forms
@@ -28,6 +28,9 @@ DEEDS = {
     "comment.add": "Add a comment",
     "demo.build": "Build a made-up desk",
     "permission.declare": "Declare permissions",
+    "saved_view.keep": "Change own views",
+    "saved_view.share": "Change shared views",
+    "saved_view.ship": "Make shipped views",
     "session.sign_in": "Sign in",
     "session.sign_out": "Sign out",
 }
@@ -72,11 +75,15 @@ def amount(change_set: ChangeSet) -> str:
 
 
 def in_words(
-    registry: Registry, rows: Sequence[Row], controls: Sequence[Control], chips: Sequence[Chip]
+    registry: Registry,
+    rows: Sequence[Loaded],
+    names: Sequence[str],
+    controls: Sequence[Control],
+    chips: Sequence[Chip],
 ) -> dict[str, Any]:
     """The list of change sets with what people call what was done: in its rows, its filters, and those in force."""
     return {
-        "rows": [replace(row, short={**row.short, **_listed(registry, row)}) for row in rows],
+        "rows": [row.row(names, **_listed(registry, row)) for row in rows],
         "controls": [_choosable(registry, control) if control.name == "action" else control for control in controls],
         "chips": [
             replace(chip, value=_each(registry, chip.value)) if chip.label == "Action" else chip for chip in chips
@@ -84,11 +91,12 @@ def in_words(
     }
 
 
-def _listed(registry: Registry, row: Row) -> dict[str, Any]:
+def _listed(registry: Registry, row: Loaded) -> dict[str, Any]:
     undone, skipped = row.record.undo_of_id, row.value("skipped") or {}
     words = f"Undo of change set {undone}" if undone else deed(registry, row.record.action)
     number = f"{sum(skipped.values()):,}" if skipped else ""
-    return {"action": words, "skipped": number, "reference": _reference(row.record.reference)}
+    kind = row.record.actor_kind
+    return {"action": words, "skipped": number, "reference": _reference(row.record.reference), "actor_kind": kind}
 
 
 def _reference(reference: str | None) -> facts.Link | None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +10,7 @@ from starlette.requests import Request
 from admin_app.models import AuditLog
 from admin_app.queries.audit import Logged, spoken
 from admin_app.queries.readable import table_label
-from admin_app.queries.rows import Row
+from admin_app.queries.rows import Loaded, Row
 from admin_app.web import facts
 
 DONE = {"CREATE": "Created", "UPDATE": "Changed", "DELETE": "Deleted"}
@@ -19,12 +18,12 @@ LONG_TEXT = re.compile(r'\{"length": ([0-9]+), "sha256": .*')
 """How the audit log keeps a long text of a new record; a list gets its beginning."""
 
 
-async def in_words(request: Request, session: AsyncSession, rows: Sequence[Row]) -> list[Row]:
-    """Rows of a list of audit entries, with what people read instead of what the database wrote."""
+async def in_words(request: Request, session: AsyncSession, rows: Sequence[Loaded], names: Sequence[str]) -> list[Row]:
+    """These columns of a list of audit entries, with what people read instead of what the database wrote."""
     logged = [Logged(row.record.table_name, row.record.record_id, _whole(row.value("changes"))) for row in rows]
     said = await spoken(session, logged)
     return [
-        replace(row, short={**row.short, **_said(request, row.record, name), "changes": changes})
+        row.row(names, **_said(request, row.record, name), changes=changes, actor_kind=row.record.actor_kind)
         for row, (name, changes) in zip(rows, said, strict=True)
     ]
 

@@ -1,7 +1,7 @@
 """The filters of a list as a person sees them: controls to choose with, and chips for what is in force."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,11 +15,14 @@ from admin_app.queries.filters import ME, NONE, Filtered, Kind, Word, choices_of
 from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import DAY, day_of
 from admin_app.queries.readable import humanized
+from admin_app.queries.rows import Reference
 from admin_app.web.context import actor_of, desk_of, path, record_path
 from admin_app.web.lookups import may_know
 
 Named = dict[type[Any], list[Any]]
+Choices = tuple[tuple[str, str, bool], ...]
 PERIODS = ("today", "last-7-days", "last-30-days", "this-month", "last-month")
+COMPARED = {">=": "from", "<=": "until", ">": "after", "<": "before"}
 COMING = ("today", "tomorrow", "this-week", "next-7-days")
 
 
@@ -27,20 +30,28 @@ COMING = ("today", "tomorrow", "this-week", "next-7-days")
 class Control:
     """One filter as a control: its present value, its choices as (value, label, chosen), and where more are found.
 
-    Of a time, `first` and `last` are the days between which it is, and `kept` what days cannot say.
+    `unwanted` are the same choices for what must not be, and `without` is what else must not be. Of a time, `first` and
+    `last` are the days between which it is, and `kept` what days cannot say.
     """
 
     name: str
     label: str
     kind: Kind
     value: str = ""
-    choices: tuple[tuple[str, str, bool], ...] = ()
+    choices: Choices = ()
+    unwanted: Choices = ()
+    without: str = ""
     lookup: str = ""
     first: str = ""
     last: str = ""
     kept: str = ""
-    periods: tuple[tuple[str, str, bool], ...] = ()
+    periods: Choices = ()
     help: str = ""
+
+    @property
+    def excludes(self) -> bool:
+        """Whether there are values that must not be."""
+        return bool(self.without) or any(chosen for _, _, chosen in self.unwanted)
 
 
 @dataclass(frozen=True)
@@ -60,13 +71,17 @@ class Reader:
 
     def name_of(self, record: Any) -> str:
         """How a record is called, or only its number where the viewer may not know more."""
-        return str(record.label) if may_know(self.request, type(record)) else f"No. {record.id}"
+        return str(record.label) if may_know(self.request, _model_of(record)) else f"No. {record.id}"
 
     def href_of(self, record: Any) -> str:
         """The page of a record; empty where there is none for the viewer."""
-        shown = desk_of(self.request).registry.resource_of(type(record))
+        shown = desk_of(self.request).registry.resource_of(_model_of(record))
         may = shown is not None and actor_of(self.request).may(f"{shown.name}.view")
         return record_path(shown, record) if shown is not None and may else ""
+
+
+def _model_of(record: Any) -> type[Any]:
+    return record.model if isinstance(record, Reference) else type(record)
 
 
 def encoded(pairs: Sequence[tuple[str, str]]) -> str:
@@ -88,8 +103,8 @@ def controls(
     resource: Resource, query: ListQuery, named: Named, name_of: Callable[[Any], str], address: Callable[..., str]
 ) -> list[Control]:
     """A control for every filter of a resource, holding what is in force."""
-    present = {item.name: item for item in query.filters}
-    made = [_control(resource, name, present.get(name), named, name_of, address) for name in resource.filters]
+    present = {item.parameter: item for item in query.filters}
+    made = [_control(resource, name, present, named, name_of, address) for name in resource.filters]
     if hasattr(resource.model, "is_overdue"):
         chosen = {None: "", True: "yes", False: "no"}[query.overdue]
         made.append(Control(name="overdue", label="Overdue", kind="switch", value=chosen))
@@ -99,39 +114,56 @@ def controls(
 def _control(
     resource: Resource,
     name: str,
-    item: Filtered | None,
+    present: Mapping[str, Filtered],
     named: Named,
     name_of: Callable[[Any], str],
     address: Callable[..., str],
 ) -> Control:
     model, kind = resource.model, kind_of(resource.model, name)
-    facts: dict[str, Any] = {"name": name, "label": label_of(model, name), "kind": kind}
-    facts["value"] = item.text if item else ""
-    words = item.words if item else ()
+    item, without = present.get(name), present.get(f"{name}!")
+    made = Control(
+        name=name,
+        label=label_of(model, name),
+        kind=kind,
+        value=item.text if item else "",
+        without=without.text if without else "",
+        help=takes(model, name),
+    )
     if kind == "choice":
-        chosen = {word.text for word in words}
-        values = choices_of(model, name) + [NONE] * optional(model, name)
-        facts["choices"] = tuple((value, humanized(value), value in chosen) for value in values)
-    elif kind in {"record", "records"}:
-        facts["choices"] = _people(model, name, item) + tuple(
-            (str(word), said(item, word, named, name_of), True)
-            for word in words
-            if item and (word.quoted or word.text not in {ME, NONE})
-        )
-        facts["lookup"] = path(resource.name, "lookup", name, every="yes")
-        facts["help"] = takes(model, name)
-    elif kind == "time":
-        days = days_of(facts["value"])
-        facts["first"], facts["last"] = days or ("", "")
-        facts["kept"] = "" if days else facts["value"]
-        offered = COMING if name.startswith("due") else PERIODS
-        facts["periods"] = tuple(
-            (address(**{name: period}), humanized(period.replace("-", " ")), period == facts["value"])
-            for period in offered
-        )
-    else:
-        facts["help"] = takes(model, name)
-    return Control(**facts)
+        return replace(made, choices=_choices(model, name, item), unwanted=_choices(model, name, without), without="")
+    if kind in {"record", "records"}:
+        choices, unwanted = (_records(model, name, one, named, name_of) for one in (item, without))
+        lookup = path(resource.name, "lookup", name, every="yes")
+        return replace(made, choices=choices, unwanted=unwanted, without="", lookup=lookup)
+    return _time(made, optional(model, name), address) if kind == "time" else made
+
+
+def _choices(model: type[Any], name: str, item: Filtered | None) -> Choices:
+    chosen = {word.text for word in item.words} if item else set()
+    values = choices_of(model, name) + [NONE] * optional(model, name)
+    return tuple((value, humanized(value), value in chosen) for value in values)
+
+
+def _records(
+    model: type[Any], name: str, item: Filtered | None, named: Named, name_of: Callable[[Any], str]
+) -> Choices:
+    return _people(model, name, item) + tuple(
+        (str(word), said(item, word, named, name_of), True)
+        for word in (item.words if item else ())
+        if item and (word.quoted or word.text not in {ME, NONE})
+    )
+
+
+def _time(made: Control, empty: bool, address: Callable[..., str]) -> Control:
+    """A time, with the periods that one wants most often, and whether there is any."""
+    name, days = made.name, days_of(made.value)
+    offered = COMING if name.startswith("due") else PERIODS
+    periods = [(address(**{name: it}), humanized(it.replace("-", " ")), it == made.value) for it in offered]
+    if empty:
+        periods.append((address(**{name: NONE, f"{name}!": None}), "Empty", made.value == NONE))
+        periods.append((address(**{name: None, f"{name}!": NONE}), "Not empty", made.without == NONE))
+    first, last = days or ("", "")
+    return replace(made, first=first, last=last, kept="" if days else made.value, periods=tuple(periods))
 
 
 def _people(model: type[Any], name: str, item: Filtered | None) -> tuple[tuple[str, str, bool], ...]:
@@ -143,14 +175,21 @@ def _people(model: type[Any], name: str, item: Filtered | None) -> tuple[tuple[s
     return tuple((value, label, value in chosen) for value, label in offered)
 
 
+def kept(query: ListQuery) -> list[tuple[str, str]]:
+    """The parameters of a list that a form of its search and filters has no controls for."""
+    shown = {"q": None, "overdue": None} | dict.fromkeys(query.listed.filters)
+    shown |= {item.parameter: None for item in query.filters}
+    return query.pairs(**shown, after=None, before=None, at=None)
+
+
 def chips(
     resource: Resource, query: ListQuery, named: Named, name_of: Callable[[Any], str], address: Callable[..., str]
 ) -> list[Chip]:
     """What is in force, in words, each with the address of the list without it."""
-    made = [Chip("Search", query.q, address(q=None))] if query.q else []
+    made = _searched(resource, query, named, name_of, address)
     for item in query.filters:
-        value = ", ".join(said(item, word, named, name_of) for word in item.words)
-        made.append(Chip(label_of(resource.model, item.name), value, address(**{item.name: None})))
+        label, value = _in_words(resource, item, named, name_of)
+        made.append(Chip(label, value, address(**{item.parameter: None})))
     if query.overdue is not None:
         made.append(Chip("Overdue", "Yes" if query.overdue else "No", address(overdue=None)))
     if query.change_set:
@@ -158,6 +197,26 @@ def chips(
     if query.outcome:
         made.append(Chip("Outcome", humanized(query.outcome), address(outcome=None)))
     return made
+
+
+def _searched(
+    resource: Resource, query: ListQuery, named: Named, name_of: Callable[[Any], str], address: Callable[..., str]
+) -> list[Chip]:
+    """What a search asks for, each thing by itself: its words, its fields, and its groups."""
+    if not (query.q and query.search):
+        return []
+    made = []
+    for part in query.search.parts:
+        item = query.search.filter_of(part.term)
+        label, value = _in_words(resource, item, named, name_of) if item else ("Search", str(part))
+        made.append(Chip(label, value, address(q=part.without or None)))
+    return made
+
+
+def _in_words(resource: Resource, item: Filtered, named: Named, name_of: Callable[[Any], str]) -> tuple[str, str]:
+    """A filter as a label and its values."""
+    value = ", ".join(said(item, word, named, name_of) for word in item.words)
+    return label_of(resource.model, item.name), f"not {value}" if item.negated else value
 
 
 def said(item: Filtered, word: Word, named: Named, name_of: Callable[[Any], str]) -> str:
@@ -195,6 +254,8 @@ def days_of(text: str) -> tuple[str, str] | None:
 
 
 def _periodically(text: str) -> str:
+    if sign := next((sign for sign in COMPARED if text.startswith(sign)), ""):
+        return f"{COMPARED[sign]} {_periodically(text.removeprefix(sign))}"
     days = days_of(text)
     if days is None:
         first, dots, after = text.partition("..")

@@ -11,14 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import Request
 
+from admin_app import saved_views
 from admin_app.errors import BadInput, BadRequest, NotFound
 from admin_app.models import Selection
 from admin_app.plugin import Chosen, Resource
 from admin_app.queries import rows, rules, selections
 from admin_app.queries.filters import BIGGEST
-from admin_app.queries.listing import APPEARANCE, ListQuery
+from admin_app.queries.listing import APPEARANCE, ListQuery, within
 from admin_app.queries.periods import Viewer
 from admin_app.queries.selections import Drift
+from admin_app.queries.shortened import lean
 from admin_app.web import panel
 from admin_app.web.context import actor_of, desk_of, inside, path, zone_of
 from admin_app.web.panel import Chip
@@ -52,13 +54,21 @@ class Choice:
 
 def viewer_of(request: Request) -> Viewer:
     """Whoever looks at a list, and when: what `me` and `today` mean there."""
-    return Viewer(actor_of(request).user_id, zone_of(request), datetime.now(UTC))
+    desk = desk_of(request)
+    return Viewer(actor_of(request).user_id, zone_of(request), datetime.now(UTC), desk.list_signer)
 
 
 def asked(request: Request, resource: Resource, pairs: Iterable[tuple[str, str]]) -> ListQuery:
-    """What the parameters of a list ask for, of the rows that the viewer may see; raises BadRequest."""
-    query = ListQuery.parse(resource, pairs, viewer_of(request))
-    return replace(query, visible=rules.visible(actor_of(request), resource.model))
+    """What the parameters of a list ask for, of the rows that the viewer may see, and within which saved view.
+
+    Raises BadRequest, or NotFound for a view that is not the viewer's to see.
+    """
+    given, view = list(pairs), None
+    if "view" not in resource.filters and (number := saved_views.numbered(given)) is not None:
+        view = saved_views.named(resource, actor_of(request).views, number)
+        given = within(resource, view, given)
+    query = ListQuery.parse(resource, given, viewer_of(request))
+    return replace(query, visible=rules.visible(actor_of(request), resource.model), view=view)
 
 
 async def freeze(request: Request, resource: Resource, form: FormData) -> int | None:
@@ -99,7 +109,7 @@ def home(resource: Resource, form: FormData) -> str:
 
 def whole(query: ListQuery) -> str:
     """The query string of all pages of a list; never empty, since it names the order."""
-    return panel.encoded(query.pairs(**APPEARANCE, sort=query.sort))
+    return panel.encoded(query.alone.pairs(**APPEARANCE, sort=query.sort))
 
 
 async def chosen(request: Request, resource: Resource, given: QueryParams | FormData) -> Choice:
@@ -136,7 +146,7 @@ async def told(request: Request, session: AsyncSession, resource: Resource, choi
     model, rows_of = resource.model, choice.chosen
     key = model.id  # type: ignore[attr-defined]
     present = (rows_of.where(key), *rows_of.visible)
-    sample = select(model).where(*present).order_by(key).limit(SAMPLE).options(*rows.lean(model))
+    sample = select(model).where(*present).order_by(key).limit(SAMPLE).options(*lean(model))
     found = await session.scalar(select(func.count()).select_from(model).where(*present)) or 0
     facts = {"sample": (await session.scalars(sample)).all(), "found": found, "chips": [], "since": []}
     if (kept := choice.selection) is None:

@@ -1,0 +1,187 @@
+"""Light rows: the values that a page of a list shows, read in one statement, with no records made of them.
+
+SQLAlchemy takes longer to write such a statement than PostgreSQL to run it. What it reads depends on the columns and
+the order only and is written once; the conditions, which differ from page to page, are in its first part, `page`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self, cast
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Dialect,
+    Select,
+    TextualSelect,
+    column,
+    func,
+    inspect,
+    literal_column,
+    null,
+    select,
+    text,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by, asyncpg
+from sqlalchemy.orm import Mapper, RelationshipProperty, aliased
+
+from admin_app.models import Versioned
+from admin_app.queries.filters import relation_of
+from admin_app.queries.keyset import Part, keys_of, ordered, parts
+from admin_app.queries.listing import ListQuery
+from admin_app.queries.shortened import beginning, long_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A related record as a list shows it: enough to name it and to lead to it."""
+
+    model: type[Any]
+    id: int
+    label: str
+    color: str = ""
+
+    @classmethod
+    def to(cls, record: Any) -> Self:
+        """A reference to a record that was read."""
+        return cls(type(record), record.id, str(record.label), getattr(record, "color", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a page: its values by column, of long ones the beginnings, and how the record is called.
+
+    A related record is a Reference or None, several are a tuple of them. `version` is 0 where none is counted.
+    """
+
+    id: int
+    version: int
+    values: dict[str, Any]
+    label: str = ""
+
+
+DIALECT: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
+ROW = ("id", "row_version", "row_label")
+Relation = RelationshipProperty[Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """What a page reads: of the list's own rows, and what is related to those few.
+
+    `own` are the columns of `page`. `statement` reads from it the id, version and label, then the columns of `names`,
+    three for each Reference, and at last the values of the keys.
+    """
+
+    own: tuple[Any, ...]
+    statement: TextualSelect
+    names: tuple[tuple[str, Relation], ...]
+
+    def page(self, query: ListQuery) -> TextualSelect:
+        """The statement that reads a page, and one row more; where it has two parts, maybe more than one."""
+        read = [self._part(query, part) for part in parts(query.keys, query.position)]
+        if len(read) == 1:
+            return self.statement.add_cte(read[0].cte("page"))
+        ctes = [read[0].cte("part_0")]
+        for place, later in enumerate(read[1:], start=1):
+            found = [select(func.count()).select_from(cte).scalar_subquery() for cte in ctes]
+            ctes.append(later.where(sum(found[1:], found[0]) <= query.size).cte(f"part_{place}"))
+        whole = union_all(*(select(text("*")).select_from(cte) for cte in ctes))
+        return self.statement.add_cte(whole.cte("page"))
+
+    def _part(self, query: ListQuery, part: Part) -> Select[Any]:
+        found = select(*self.own).where(*query.conditions(), *part.conditions)
+        return found.order_by(*part.order).limit(query.size + 1)
+
+    def row(self, found: Sequence[Any]) -> Row:
+        """A row of the statement's result."""
+        values: dict[str, Any] = {}
+        rest = iter(found)
+        key, version, label = next(rest), next(rest), next(rest)
+        for name, relation in self.names:
+            values[name] = next(rest) if relation is None else _related(relation, rest)
+        return Row(key, version, values, label or "")
+
+
+def _related(relation: RelationshipProperty[Any], rest: Iterator[Any]) -> Reference | tuple[Reference, ...] | None:
+    target, value = relation.mapper.class_, next(rest)
+    if relation.uselist:
+        return tuple(Reference(target, *item) for item in value or ())
+    label, color = next(rest), next(rest)
+    return Reference(target, value, label, color) if value is not None else None
+
+
+def in_sql(model: type[Any], name: str) -> bool:
+    """Whether the database knows an attribute, and not only Python."""
+    return name in cast(Mapper[Any], inspect(model)).all_orm_descriptors
+
+
+def shape_of(model: Any, names: tuple[str, ...], sort: str, default_sort: str) -> Shape:
+    """What a page of a list with these columns reads in this order."""
+    return _shape_of(model, names, sort, default_sort)
+
+
+@lru_cache(maxsize=1_000)
+def _shape_of(model: Any, names: tuple[str, ...], sort: str, default_sort: str) -> Shape:
+    known = tuple((name, relation_of(model, name)) for name in names if in_sql(model, name))
+    keys = keys_of(model, sort, default_sort)
+    own = [*_own(model, known), *(key.column.label(f"key_{place}") for place, key in enumerate(keys))]
+    page = select(*own).cte("page")
+    record = aliased(model, page)
+    read: list[Any] = [page.c[name] for name in ROW]
+    joined: list[Any] = []
+    for place, (name, relation) in enumerate(known):
+        if relation is None:
+            read.append(page.c[f"value_{place}"])
+        elif relation.uselist:
+            read.append(_many(getattr(record, name), relation))
+        else:
+            target = aliased(relation.mapper.class_)
+            joined.append(getattr(record, name).of_type(target))
+            read += _reference(target, relation.mapper.class_)
+    last = [page.c[f"key_{place}"] for place in range(len(keys))]
+    found = select(*read, *last).select_from(record)
+    for related in joined:
+        found = found.outerjoin(related)
+    return Shape(tuple(own), _written(found.order_by(*ordered(last, keys))), known)
+
+
+def _own(model: type[Any], names: Sequence[tuple[str, Relation]]) -> list[Any]:
+    """The values of a list's own rows, and the columns by which they are related to others."""
+    long = long_columns(model)
+    version: Any = model.version if issubclass(model, Versioned) else literal_column("0")
+    label: Any = model.label if in_sql(model, "label") else null()
+    key: Any = inspect(model).primary_key[0]
+    read = [item.label(name) for item, name in zip((key, version, label), ROW, strict=True)]
+    local: dict[str, Any] = {}
+    for place, (name, relation) in enumerate(names):
+        if relation is None:
+            attribute = getattr(model, name)
+            read.append((beginning(attribute) if name in long else attribute).label(f"value_{place}"))
+        else:
+            local |= {item.name: item for item in relation.local_columns if item.name != "id"}
+    return read + list(local.values())
+
+
+def _reference(target: Any, model: type[Any]) -> list[Any]:
+    """The columns of a Reference."""
+    label = target.label if in_sql(model, "label") else null()
+    return [target.id, label, target.color if in_sql(model, "color") else literal_column("''")]
+
+
+def _many(related: Any, relation: RelationshipProperty[Any]) -> ColumnElement[Any]:
+    """All records that are related to a row, as a JSON array of what makes References."""
+    target = relation.mapper.class_
+    items = func.json_build_array(*_reference(target, target))
+    in_order = aggregate_order_by(items, *(relation.order_by or [target.id]))
+    return select(func.json_agg(in_order, type_=JSON)).where(related).scalar_subquery()
+
+
+def _written(found: Select[Any]) -> TextualSelect:
+    """A statement as its text behind the first part, of which nothing is left to be worked out when it is run."""
+    written = str(found.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True}))
+    beginning_with = "SELECT " + ", ".join(f"page.{name}" for name in ROW)
+    columns = [column(f"read_{place}", item.type) for place, item in enumerate(found.selected_columns)]
+    return text(written[written.index(beginning_with) :].replace(":", r"\:")).columns(*columns)
