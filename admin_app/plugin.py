@@ -10,7 +10,7 @@ Decorators return the function unchanged and change nothing global.
 
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -189,6 +189,7 @@ class Resource:
     origin: Origin
     inline: tuple[str, ...] = ()
     views: tuple[View, ...] = ()
+    unindexed: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:
@@ -364,6 +365,7 @@ class Plugin:
         sort: Sequence[str] = (),
         default_sort: str = "-id",
         views: Sequence[View] = (),
+        unindexed: Mapping[str, str] | None = None,
         can_create: bool = True,
         can_edit: bool = True,
         roles: tuple[str, ...] = ("lead",),
@@ -371,7 +373,8 @@ class Plugin:
         """List, show and edit a model. Names are its columns and relationships; a form may hold only these.
 
         Those that are `inline` are among its columns and in its form, and can be edited in the list itself. Its `views`
-        are queues of work that everybody finds in the menu.
+        are queues of work that everybody finds in the menu. `unindexed` says of columns why lists may read every row for
+        them, or of `*` why of all; `backdesk check` then does not warn of it.
 
         Its permissions, such as `tag.view`, `tag.create`, `tag.edit` and `tag.export`, are granted to `roles` when they
         are first seen.
@@ -393,6 +396,7 @@ class Plugin:
                 create_form=tuple(create_form or form),
                 inline=tuple(inline),
                 views=tuple(views),
+                unindexed=dict(unindexed or {}),
                 search=tuple(search),
                 filters=tuple(filters),
                 sort=tuple(sort),
