@@ -14,11 +14,9 @@ from admin_app.models import (
     ACTIVE,
     DONE,
     TRANSITIONS,
-    Comment,
     Tag,
     Ticket,
     TicketPriority,
-    TicketSearch,
     TicketSource,
     TicketStatus,
     User,
@@ -26,6 +24,7 @@ from admin_app.models import (
 )
 from admin_app.models.ticket import REOPEN_DAYS
 from admin_app.queries.changes import Chosen, Outcome, apply
+from admin_app.queries.search import matching_words
 
 IN_TRASH = "in the trash"
 CLOSED = "closed"
@@ -179,13 +178,13 @@ async def search(session: AsyncSession, wanted: TicketFilter, *, limit: int = 50
     """Tickets that match, newest first, with requester, assignee and tags loaded, and the exact total.
 
     A ticket number or external id finds its ticket whatever else its text holds. Raises BadInput for a page that is
-    larger than 500 rows or starts before the first.
+    larger than 500 rows or starts before the first, and for a text that cannot be searched for.
     """
     if not 1 <= limit <= PAGE_LIMIT or offset < 0:
         raise BadInput(f"A page has 1 to {PAGE_LIMIT} rows and starts at 0 or later.")
     found = (
         select(Ticket)
-        .where(*conditions(wanted))
+        .where(*await conditions(session, wanted))
         .order_by(Ticket.created_at.desc(), Ticket.id.desc())
         .limit(limit)
         .offset(offset)
@@ -196,14 +195,15 @@ async def search(session: AsyncSession, wanted: TicketFilter, *, limit: int = 50
 
 async def count(session: AsyncSession, wanted: TicketFilter) -> int:
     """How many tickets match."""
-    return await session.scalar(select(func.count()).select_from(Ticket).where(*conditions(wanted))) or 0
+    matching = await conditions(session, wanted)
+    return await session.scalar(select(func.count()).select_from(Ticket).where(*matching)) or 0
 
 
-def conditions(wanted: TicketFilter) -> list[ColumnElement[bool]]:
+async def conditions(session: AsyncSession, wanted: TicketFilter) -> list[ColumnElement[bool]]:
     """The filter as conditions on `Ticket`; the trash is left out unless asked for, and then nothing else is shown."""
     found: list[ColumnElement[bool]] = [Ticket.deleted_at.is_not(None) if wanted.trash else Ticket.deleted_at.is_(None)]
     if wanted.text and (text := wanted.text.strip()):
-        found.append(matches(text))
+        found.append(await matching_words(session, text))
     if wanted.statuses is not None:
         found.append(Ticket.status.in_(wanted.statuses))
     if wanted.priorities is not None:
@@ -240,30 +240,6 @@ def _time_conditions(wanted: TicketFilter) -> list[ColumnElement[bool]]:
     }
     found = [column >= start for column, (start, _) in ranges.items() if start]
     return found + [column < end for column, (_, end) in ranges.items() if end]
-
-
-SEARCH_LENGTH = 200
-"""Characters of a search that are looked at; nobody types more."""
-
-
-def matches(text: str) -> ColumnElement[bool]:
-    """Whether a ticket matches what somebody typed: its number, its words, or literally where there are no words.
-
-    Words are looked for in number, title, description and public comments, as PostgreSQL's `websearch_to_tsquery`
-    reads them: "a phrase", -not, or. Internal notes are never searched here. Raises BadInput beyond 200 characters.
-    """
-    if len(text) > SEARCH_LENGTH:
-        raise BadInput(f"A search has at most {SEARCH_LENGTH} characters; this has {len(text)}.")
-    if not storable(text):
-        raise BadInput("A search cannot hold this character.")
-    number = or_(Ticket.ticket_number == text.upper(), Ticket.external_id == text)
-    if any(sign in text for sign in "%_") or not any(letter.isalnum() for letter in text):
-        spoken = Comment.content.icontains(text, autoescape=True) & Comment.is_internal.is_(False)
-        literally = [column.icontains(text, autoescape=True) for column in (Ticket.title, Ticket.description)]
-        return or_(number, *literally, Ticket.comments.any(spoken))
-    query = func.websearch_to_tsquery("english", text)
-    words = select(TicketSearch.ticket_id).where(TicketSearch.document.op("@@")(query))
-    return or_(number, Ticket.id.in_(words))
 
 
 async def with_details(session: AsyncSession, ticket_id: int) -> Ticket | None:

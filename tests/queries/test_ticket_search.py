@@ -82,7 +82,9 @@ async def test_percent_and_underscore_mean_themselves(database: Database, make: 
     assert await found(database, text="5% left") == ids(said)
 
 
-@pytest.mark.parametrize("text", ["\\", "'", '"', "%%", "&", "|", "!", "()", ":*", "a & | b", '"open', "-", "--", "💥"])
+@pytest.mark.parametrize(
+    "text", ["\\", "'", "%%", "&", "|", "!", ")", ":*", "a & | b", 'x"', "-", "--", "💥", "%(x)s", "$1"]
+)
 async def test_signs_of_search_languages_are_no_error(database: Database, make: Make, text: str) -> None:
     await make.ticket(title="Nothing of the kind")
     assert await found(database, text=text) == []
@@ -195,7 +197,7 @@ async def test_a_page_has_limits(database: Database, limit: int, offset: int) ->
             await tickets.search(session, TicketFilter(), limit=limit, offset=offset)
 
 
-@pytest.mark.parametrize("text", ["a" * 201, "a\x00b"])
+@pytest.mark.parametrize("text", ["a" * 501, "a\x00b", "a \ud800", '"', "()", "colour:red"])
 async def test_a_search_that_cannot_be_meant_is_refused(database: Database, text: str) -> None:
     async with database.read() as session:
         with pytest.raises(BadInput):
