@@ -1,9 +1,9 @@
 """Choosing rows as a list finds them: a filter as it stands in a list's address, frozen for whoever acts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement
@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement
 from admin_app.db import Database
 from admin_app.errors import BadRequest, Forbidden
 from admin_app.plugin import Authority, Chosen, Resource
-from admin_app.queries import rules, selections
+from admin_app.queries import rules, saved_views, selections
 from admin_app.queries.filters import ALIASES
-from admin_app.queries.listing import ListQuery
+from admin_app.queries.listing import ListQuery, within
 from admin_app.queries.periods import Viewer
 from admin_app.queries.users import Actor
 from admin_app.settings import Settings
@@ -55,6 +55,29 @@ def visible_to(authority: Authority, resource: Resource) -> tuple[ColumnElement[
     return rules.visible(authority, resource.model) if isinstance(authority, Actor) else ()
 
 
+async def expanded(
+    database: Database, resource: Resource, pairs: Sequence[tuple[str, str]], authority: Authority
+) -> list[tuple[str, str]]:
+    """The parameters of a list, with those of the view that `view=5` names in its place.
+
+    Raises BadRequest for what is no number, and NotFound for a view that whoever acts does not see.
+    """
+    if "view" in resource.filters or (number := saved_views.numbered(pairs)) is None:
+        return list(pairs)
+    user_id = authority.user_id if isinstance(authority, Actor) else NOBODY
+    async with database.read() as session:
+        found = await saved_views.of_person(session, user_id, others=authority.may(saved_views.SHARE))
+    view = saved_views.named(map(saved_views.light, found), resource.name, number)
+    own = dict(view.pairs)
+    return [pair for pair in within(resource, view, pairs) if pair[1].strip() or pair[0] not in own]
+
+
+async def _expanded(database: Database, resource: Resource, text: str, authority: Authority) -> str:
+    pairs = parse_qsl(text.strip().removeprefix("?"), keep_blank_values=True)
+    found = await expanded(database, resource, pairs, authority)
+    return text if found == pairs else urlencode(found)
+
+
 async def by_filter(
     database: Database,
     settings: Settings,
@@ -71,6 +94,7 @@ async def by_filter(
     """
     visible, viewer = visible_to(authority, resource), viewer_of(authority, zone)
     left_out = Chosen.of(resource.model, without).ids
+    text = await _expanded(database, resource, text, authority) if text is not None else None
     asked = understood(resource, text, viewer) if text is not None else None
     if asked is not None and viewer.user_id == NOBODY and any(NOBODY in item.ids for item in asked.filters):
         raise BadRequest("“me” is nobody here: say with --as who acts.")

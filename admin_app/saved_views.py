@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from admin_app.actions import REASON_LENGTH
 from admin_app.choosing import NOBODY, viewer_of
 from admin_app.db import Acting, Database
-from admin_app.errors import BackdeskError, BadInput, BadRequest, Forbidden, NotFound
+from admin_app.errors import BackdeskError, BadInput, Forbidden
 from admin_app.models import Role, SavedView, storable
 from admin_app.plugin import Resource
 from admin_app.queries import rules
@@ -187,26 +187,7 @@ async def _describe(session: AsyncSession, view: SavedView, actor: Actor, draft:
     view.icon, view.name = draft.icon, await stored.free_name(session, view, draft.name)
 
 
-# ---- Finding one by its number
-
-
-def numbered(pairs: Iterable[tuple[str, str]]) -> int | None:
-    """The number of the view that an address names, if it names one; raises BadRequest for what is no number."""
-    texts = {value.strip() for name, value in pairs if name == "view"}
-    if not texts:
-        return None
-    text = texts.pop()
-    if texts or not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise BadRequest(fields={"view": "takes the number of one saved view."})
-    return int(text)
-
-
-def named(resource: Resource, views: Iterable[View], number: int) -> View:
-    """The view of a resource's list, among those that somebody sees; raises NotFound."""
-    found = next((view for view in views if view.id == number and view.resource == resource.name), None)
-    if found is None:
-        raise NotFound("There is no such view of this list, or it is somebody else's and not shared.")
-    return found
+# ---- Those that are not understood any more
 
 
 def broken(resource: Resource, query: str, viewer: Viewer) -> dict[str, str]:

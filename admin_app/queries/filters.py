@@ -17,6 +17,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Enum,
+    Float,
     Integer,
     Numeric,
     Text,
@@ -132,7 +133,7 @@ def kind_of(model: type[Any], name: str) -> Kind:
             return "switch"
         case Instant():
             return "time"
-        case Integer() | Numeric():
+        case Integer() | Numeric() | Float():
             return "number"
         case JSON():
             return "json"

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
-from admin_app.errors import BadInput, ChangedMeanwhile, NotFound
+from admin_app.errors import BadInput, BadRequest, ChangedMeanwhile, NotFound
 from admin_app.models import Role, SavedView, ShippedView, UserRole, storable
 
 MOST = 30
@@ -70,10 +70,28 @@ Whoever may share views sees those of other roles too, though not in the menu.
 FIELDS = ("id", "resource", "name", "icon", "query", "mine", "role")
 
 
-def read(found: str | list[Any] | None) -> tuple[View, ...]:
-    """Views from what OF_PERSON finds, as the driver gives it: as a text, or read already."""
-    views = json.loads(found) if isinstance(found, str) else found or []
-    return tuple(View(**dict(zip(FIELDS, one, strict=True))) for one in views)
+def read(found: Sequence[Sequence[Any]] | None) -> tuple[View, ...]:
+    """Views from what OF_PERSON finds, which the driver has decoded."""
+    return tuple(View(**dict(zip(FIELDS, one, strict=True))) for one in found or ())
+
+
+def numbered(pairs: Iterable[tuple[str, str]]) -> int | None:
+    """The number of the view that an address names, if it names one; raises BadRequest for what is no number."""
+    texts = {value.strip() for name, value in pairs if name == "view"}
+    if not texts:
+        return None
+    text = texts.pop()
+    if texts or not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise BadRequest(fields={"view": "takes the number of one saved view."})
+    return int(text)
+
+
+def named(views: Iterable[View], resource: str, number: int) -> View:
+    """The view of a list, among those that somebody sees; raises NotFound."""
+    found = next((view for view in views if view.id == number and view.resource == resource), None)
+    if found is None:
+        raise NotFound("There is no such view of this list, or it is somebody else's and not shared.")
+    return found
 
 
 def light(view: SavedView) -> View:

@@ -158,8 +158,9 @@ def _check_resource(problem: Report, resource: Resource) -> Iterator[Problem]:
     known = {attribute.key for attribute in inspected(resource.model).all_orm_descriptors if hasattr(attribute, "key")}
     known |= set(inspected(resource.model).attrs.keys()) | {"label"}
     for option in ("columns", "details", "form", "create_form", "search", "filters", "sort"):
+        computed = set(inspected(resource.model).all_orm_descriptors.keys()) if option == "filters" else set()
         for name in getattr(resource, option):
-            if name not in known:
+            if name not in known | computed:
                 fix = suggestion(name, known).strip() or "Name a column or relationship of the model."
                 yield problem("P010", resource.origin, f"{option}: {resource.model.__name__} has no {name!r}.", fix)
     if resource.default_sort.lstrip("-") not in known:

@@ -192,6 +192,7 @@ def _filter(request: Request, resource: Resource, choice: Choice, back: str) -> 
         asked = selecting.asked(request, resource, parse_qsl(text, keep_blank_values=True))
     except BadRequest:
         return ""
+    text = panel.encoded(asked.alone.pairs()) if asked.view else text
     return text if asked.narrowed or asked.trash else ""
 
 

@@ -83,10 +83,10 @@ def of_list(request: Request, resource: Resource, asked: ListQuery, shown: ListQ
 async def mending(request: Request, resource: Resource, templates: Jinja2Templates, error: BadRequest) -> Response:
     """The page of a view that is not understood any more: which part, and how to mend it; else raises the error."""
     pairs = request.query_params.multi_items()
-    number = saved_views.numbered(pairs)
+    number = stored.numbered(pairs)
     if number is None:
         raise error
-    view = saved_views.named(resource, actor_of(request).views, number)
+    view = stored.named(actor_of(request).views, resource.name, number)
     viewer = selecting.viewer_of(request)
     wrong = saved_views.broken(resource, view.query, viewer)
     if not wrong:

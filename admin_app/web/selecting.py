@@ -11,11 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import Request
 
-from admin_app import saved_views
 from admin_app.errors import BadInput, BadRequest, NotFound
 from admin_app.models import Selection
 from admin_app.plugin import Chosen, Resource
-from admin_app.queries import rows, rules, selections
+from admin_app.queries import rows, rules, saved_views, selections
 from admin_app.queries.filters import BIGGEST
 from admin_app.queries.listing import APPEARANCE, ListQuery, within
 from admin_app.queries.periods import Viewer
@@ -65,7 +64,7 @@ def asked(request: Request, resource: Resource, pairs: Iterable[tuple[str, str]]
     """
     given, view = list(pairs), None
     if "view" not in resource.filters and (number := saved_views.numbered(given)) is not None:
-        view = saved_views.named(resource, actor_of(request).views, number)
+        view = saved_views.named(actor_of(request).views, resource.name, number)
         given = within(resource, view, given)
     query = ListQuery.parse(resource, given, viewer_of(request))
     return replace(query, visible=rules.visible(actor_of(request), resource.model), view=view)
