@@ -13,6 +13,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from inspect import Parameter, signature
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
@@ -152,6 +153,7 @@ def editable(model: type[Base], name: str) -> bool:
     return not any(info.get("audit") in {"derived", "secret"} or info.get("editable") is False for info in facts)
 
 
+@cache
 def label_of(model: type[Base], name: str) -> str:
     """How a column or relationship is called on a page: its `info["label"]`, else its name without `is_` or `_at`."""
     attribute = inspect(model).attrs.get(name)

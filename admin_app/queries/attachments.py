@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, Integer, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -15,16 +15,17 @@ from admin_app.models import Attachment, Ticket
 
 async def of_ticket(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> Sequence[Attachment]:
     """The newest `limit` attachments of a ticket outside the trash, with who added them; internal ones if asked for."""
-    found = (
-        select(Attachment)
-        .where(Attachment.ticket_id == ticket_id, Attachment.deleted_at.is_(None))
-        .order_by(Attachment.id.desc())
-        .limit(limit)
-        .options(joinedload(Attachment.uploaded_by))
-    )
-    if not internal:
-        found = found.where(Attachment.is_internal.is_(False))
-    return (await session.scalars(found)).all()
+    newest = NEWEST if internal else NEWEST.where(Attachment.is_internal.is_(False))
+    return (await session.scalars(newest, {"ticket": ticket_id, "limit": limit})).all()
+
+
+NEWEST = (
+    select(Attachment)
+    .where(Attachment.ticket_id == bindparam("ticket", type_=BigInteger), Attachment.deleted_at.is_(None))
+    .order_by(Attachment.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+    .options(joinedload(Attachment.uploaded_by))
+)
 
 
 async def add(session: AsyncSession, ticket_id: int, files: Sequence[Attachment]) -> None:

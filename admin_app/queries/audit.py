@@ -3,16 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    CompoundSelect,
     Integer,
     Select,
     Text,
     and_,
+    bindparam,
     cast,
     func,
     literal,
@@ -30,6 +33,7 @@ PAGE_LIMIT = 200
 """Entries that one page may hold at most."""
 
 PEOPLE_LIMIT = 500
+BIGGEST = 2**63 - 1
 
 VERBS = {"CREATE": "created", "UPDATE": "changed", "DELETE": "deleted"}
 LINK_VERBS = {"CREATE": "added", "UPDATE": "changed", "DELETE": "removed"}
@@ -126,17 +130,26 @@ async def history(
 
     `record_id` is its key as text. Two statements. Raises BadInput for more than 200 entries.
     """
-    own = and_(AuditLog.table_name == table, AuditLog.record_id == record_id)
-    links = [
-        and_(AuditLog.table_name == name, AuditLog.record_id >= f"{record_id},", AuditLog.record_id < f"{record_id}-")
-        for name in link_tables(table)
-    ]
-    older = AuditLog.id < before_id if before_id is not None else literal(True)
-    each = [_newest(select(AuditLog.id).where(part, older), limit) for part in (own, *links)]
-    found = _newest(_rows().where(AuditLog.id.in_(union_all(*each))), limit)
-    rows = (await session.execute(found)).all()
+    asked = {"record": record_id, "first_link": f"{record_id},", "last_link": f"{record_id}-"}
+    before = before_id if before_id is not None else BIGGEST
+    rows = (await session.execute(_history(table, _checked(limit)), {**asked, "before": before})).all()
     entries = await _entries(session, rows[:limit], about=table)
     return AuditPage(entries, older=rows[limit - 1].id if len(rows) > limit else None)
+
+
+@cache
+def _history(table: str, limit: int) -> Select[Any]:
+    """The newest entries of a record and of its links, in a statement that is put together once."""
+    text = AuditLog.record_id.type
+    record, before = bindparam("record", type_=text), bindparam("before", type_=BigInteger)
+    first, last = bindparam("first_link", type_=text), bindparam("last_link", type_=text)
+    own = and_(AuditLog.table_name == table, AuditLog.record_id == record)
+    links = [
+        and_(AuditLog.table_name == name, AuditLog.record_id >= first, AuditLog.record_id < last)
+        for name in link_tables(table)
+    ]
+    each = [_newest(select(AuditLog.id).where(part, AuditLog.id < before), limit) for part in (own, *links)]
+    return _newest(_rows().where(AuditLog.id.in_(union_all(*each))), limit)
 
 
 async def search(
@@ -315,15 +328,25 @@ async def _names(session: AsyncSession, wanted: Iterable[tuple[str, int]]) -> Na
     ids: dict[str, list[int]] = {}
     for table, key in wanted:
         ids.setdefault(table, []).append(key)
-    parts = [part for table, keys in sorted(ids.items()) if (part := _named(table, keys)) is not None]
-    return {(row.table, row.id): row.name for row in await session.execute(union_all(*parts))} if parts else {}
+    naming = _naming(tuple(sorted(ids)))
+    if naming is None:
+        return {}
+    found = await session.execute(naming, {f"of_{table}": sorted(keys) for table, keys in ids.items()})
+    return {(table, key): name for table, key, name in found}
 
 
-def _named(table: str, keys: Iterable[int]) -> Select[Any] | None:
-    """Id and name of rows of one table; None where rows have no name."""
+@cache
+def _naming(tables: tuple[str, ...]) -> CompoundSelect[Any] | None:
+    """Table, id and name of rows of these tables; None where none of them has names."""
+    parts = [part for table in tables if (part := _named(table)) is not None]
+    return union_all(*parts) if parts else None
+
+
+def _named(table: str) -> Select[Any] | None:
+    """Table, id and name of rows of one table; None where rows have no name."""
     mapper = mapper_of(table)
     if mapper is None or not mapper.class_.lookup or not isinstance(mapper.primary_key[0].type, Integer):
         return None
     name, key = NAMED_BY.get(table) or getattr(mapper.class_, mapper.class_.lookup[0]), mapper.primary_key[0]
-    wanted = func.any(literal(sorted(keys), ARRAY(BigInteger)))
+    wanted = func.any(bindparam(f"of_{table}", type_=ARRAY(BigInteger)))
     return select(literal(table).label("table"), key.label("id"), name.label("name")).where(key == wanted)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, Subquery, false, func, insert, literal, select, true
+from sqlalchemy import BigInteger, Integer, Subquery, bindparam, false, func, insert, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -14,16 +14,17 @@ from admin_app.queries.tickets import IN_TRASH
 
 async def thread(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> Sequence[Comment]:
     """The newest `limit` comments of a ticket with their authors, oldest first; notes only where `internal`."""
-    newest = (
-        select(Comment)
-        .where(Comment.ticket_id == ticket_id)
-        .order_by(Comment.created_at.desc(), Comment.id.desc())
-        .limit(limit)
-        .options(joinedload(Comment.author))
-    )
-    if not internal:
-        newest = newest.where(Comment.is_internal.is_(False))
-    return (await session.scalars(newest)).all()[::-1]
+    newest = NEWEST if internal else NEWEST.where(Comment.is_internal.is_(False))
+    return (await session.scalars(newest, {"ticket": ticket_id, "limit": limit})).all()[::-1]
+
+
+NEWEST = (
+    select(Comment)
+    .where(Comment.ticket_id == bindparam("ticket", type_=BigInteger))
+    .order_by(Comment.created_at.desc(), Comment.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+    .options(joinedload(Comment.author))
+)
 
 
 async def add(

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Boolean, Column, Enum, Table
@@ -52,7 +53,13 @@ Names = Mapping[tuple[str, int], str]
 
 def mapper_of(table: str) -> Mapper[Any] | None:
     """What is mapped to a table of the core or of a loaded plugin; None for a table whose plugin is not there."""
-    return next((mapper for mapper in Base.registry.mappers if mapper.local_table.description == table), None)
+    found = Base.metadata.tables.get(table)
+    return _mapper(found) if found is not None else None
+
+
+@cache
+def _mapper(table: Table) -> Mapper[Any] | None:
+    return next((mapper for mapper in Base.registry.mappers if mapper.local_table is table), None)
 
 
 def references(table: str, changes: Mapping[str, Any]) -> set[tuple[str, int]]:
@@ -81,7 +88,11 @@ def fields(table: str, changes: Mapping[str, Any]) -> list[str]:
 def table_label(table: str) -> str:
     """`ticket_tags` → `Ticket tag`; a table whose plugin is not loaded keeps its name."""
     mapper = mapper_of(table)
-    words = mapper.class_.__name__ if mapper else table
+    return _spaced(mapper.class_.__name__ if mapper else table)
+
+
+@cache
+def _spaced(words: str) -> str:
     return humanized("".join(f" {letter.lower()}" if letter.isupper() else letter for letter in words))
 
 
@@ -105,9 +116,11 @@ def _columns(table: str) -> Iterable[Column[Any]]:
 
 
 def _column(table: str, name: str) -> Column[Any] | None:
-    return next((column for column in _columns(table) if column.name == name), None)
+    found: Table | None = Base.metadata.tables.get(table)
+    return found.columns.get(name) if found is not None else None
 
 
+@cache
 def _target(column: Column[Any] | None) -> str | None:
     """The table whose id a column holds."""
     keys = column.foreign_keys if column is not None else ()
@@ -117,8 +130,12 @@ def _target(column: Column[Any] | None) -> str | None:
 def _label(table: str, name: str) -> str:
     """How a field is called: as its relationship or its column says, else by its name."""
     mapper, column = mapper_of(table), _column(table, name)
-    if mapper is None or column is None:
-        return humanized(name)
+    return humanized(name) if mapper is None or column is None else _said_of(mapper, column)
+
+
+@cache
+def _said_of(mapper: Mapper[Any], column: Column[Any]) -> str:
+    name = column.name
     owners = [one for one in mapper.relationships if one.local_columns == {column} and not one.uselist]
     given = [info["label"] for info in (*(owner.info for owner in owners), column.info) if "label" in info]
     short = name.removeprefix("is_").removesuffix("_at").removesuffix("_bytes").removesuffix("_id")

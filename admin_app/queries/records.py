@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, func, inspect, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, inspect, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import RelationshipProperty, joinedload, selectinload
@@ -30,11 +31,17 @@ async def one(
 
     With `lock`, nobody else can change it until the transaction ends.
     """
-    key = inspect(model).primary_key[0]
-    found = select(model).where(key == id, *where).options(*loading(model, names))
+    found = _reading(model, tuple(names)).where(*where)
     if lock:
         found = found.with_for_update(of=model).execution_options(populate_existing=True)
-    return (await session.scalars(found)).one_or_none()
+    return (await session.scalars(found, {"id": id})).one_or_none()
+
+
+@cache
+def _reading(model: type[Model], names: tuple[str, ...]) -> Select[Model]:
+    """The statement that reads a record by its id, which is put together once."""
+    key = inspect(model).primary_key[0]
+    return select(model).where(key == bindparam("id", type_=key.type)).options(*loading(model, names))
 
 
 def loading(model: type[Base], names: Iterable[str]) -> list[ORMOption]:

@@ -1,5 +1,6 @@
 """The start page, and the pages and panels of plugins: each is given a session and a visit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,21 +62,39 @@ async def boxes(request: Request, session: AsyncSession, record: Any, templates:
         for panel in desk_of(request).registry.panels_for(type(record))
         if panel.permission is None or viewer.may(panel.permission)
     ]
-    return [await _box(request, session, record, panel, templates) for panel in shown]
+    ZONE.set(zone_of(request))
+    return await _boxes(request, session, record, templates, shown)
+
+
+async def _boxes(
+    request: Request, session: AsyncSession, record: Any, templates: Jinja2Templates, panels: Sequence[Panel]
+) -> list[Box]:
+    """The panels one after the other; those behind one that fails get a session of their own, for it spoils its own."""
+    made: list[Box] = []
+    for number, panel in enumerate(panels, start=1):
+        try:
+            made.append(await _box(request, session, record, panel, templates))
+        except BackdeskError:
+            raise
+        except Exception as error:  # a plugin's mistake must not take the record's page away
+            made.append(_failed(request, panel, error))
+            session.expunge_all()  # lest the record be forgotten with what was read
+            await session.rollback()
+            async with desk_of(request).database.read(snapshot=True) as another:
+                return made + await _boxes(request, another, record, templates, panels[number:])
+    return made
 
 
 async def _box(request: Request, session: AsyncSession, record: Any, panel: Panel, templates: Jinja2Templates) -> Box:
+    context = await panel.function(session, record, visit(request))
+    template = templates.env.get_template(panel.template)
+    facts = {"request": request, "record": record, "zone": zone_of(request), **context}
+    shown = Markup(template.render(facts))  # noqa: S704  rendered with autoescape
+    return Box(f"{panel.plugin}.{panel.name}", panel.label, shown)
+
+
+def _failed(request: Request, panel: Panel, error: Exception) -> Box:
     name = f"{panel.plugin}.{panel.name}"
-    try:
-        async with session.begin_nested():
-            context = await panel.function(session, record, visit(request))
-        template = templates.env.get_template(panel.template)
-        ZONE.set(zone_of(request))
-        facts = {"request": request, "record": record, "zone": zone_of(request), **context}
-        return Box(name, panel.label, Markup(template.render(facts)))  # noqa: S704  rendered with autoescape
-    except BackdeskError:
-        raise
-    except Exception as error:  # a plugin's mistake must not take the record's page away
-        logger.error("panel failed", panel=name, request_id=request_id(request), exc_info=error)
-        text = Markup('<p class="notice error" role="alert">{} could not be shown. Reference: {}</p>')
-        return Box(name, panel.label, text.format(panel.label, request_id(request)))
+    logger.error("panel failed", panel=name, request_id=request_id(request), exc_info=error)
+    text = Markup('<p class="notice error" role="alert">{} could not be shown. Reference: {}</p>')
+    return Box(name, panel.label, text.format(panel.label, request_id(request)))
