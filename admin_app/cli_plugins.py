@@ -6,7 +6,7 @@ import click
 
 from admin_app import migrations, resources
 from admin_app.postgres import urls
-from admin_app.registry import available, inspect_plugins
+from admin_app.registry import available, inspect_plugins, warnings_of
 from admin_app.settings import Settings
 
 
@@ -33,17 +33,23 @@ def list_plugins() -> None:
 
 @click.command()
 @click.option("--no-database", is_flag=True, help="Check settings and plugins only.")
-def check(no_database: bool) -> None:
-    """Check settings, plugins and database; lists every problem and its remedy, and fails if there is one."""
+@click.option("--strict", is_flag=True, help="Fail on warnings too.")
+def check(no_database: bool, strict: bool) -> None:
+    """Check settings, plugins and database; lists every problem and its remedy, and fails if there is one.
+
+    Warnings, of what will be slow in large tables, are listed as well.
+    """
     settings = Settings.from_env()
     registry, found = inspect_plugins(settings, core=[resources.plugin])
     problems = [str(problem) for problem in found]
+    warnings = [] if found else [str(warning) for warning in warnings_of(registry)]
     if not no_database:
         owner, _ = urls(settings)
         problems += asyncio.run(migrations.check(owner, registry.branches()))
-    for problem in problems:
-        click.echo(problem, err=True)
-    if problems:
+    for line in problems + warnings:
+        click.echo(line, err=True)
+    if problems or (strict and warnings):
         raise click.exceptions.Exit(1)
     scope = "settings and plugins" if no_database else "settings, plugins and database"
-    click.echo(f"Checked {scope}: {len(registry.plugins) - 1} plugins, no problem found.")
+    told = f", {len(warnings)} warning{'s' * (len(warnings) > 1)}" if warnings else ""
+    click.echo(f"Checked {scope}: {len(registry.plugins) - 1} plugins, no problem found{told}.")

@@ -373,8 +373,8 @@ class Plugin:
         """List, show and edit a model. Names are its columns and relationships; a form may hold only these.
 
         Those that are `inline` are among its columns and in its form, and can be edited in the list itself. Its `views`
-        are queues of work that everybody finds in the menu. `unindexed` says of columns why lists may read every row for
-        them, or of `*` why of all; `backdesk check` then does not warn of it.
+        are queues of work that everybody finds in the menu. What is `unindexed` says of columns why lists may read
+        every row for them, or of `*` why for all, and `backdesk check` does not warn of it.
 
         Its permissions, such as `tag.view`, `tag.create`, `tag.edit` and `tag.export`, are granted to `roles` when they
         are first seen.

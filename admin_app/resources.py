@@ -53,6 +53,12 @@ plugin.resource(
     ),
     sort=("created_at", "priority_rank", "status", "due_at", "resolved_at", "id"),
     default_sort="-created_at",
+    unindexed={
+        "priority": "Of four values, each is that of many tickets.",
+        "source": "Of five values, each is that of many tickets.",
+        "updated_at": "It changes with every edit, each of which would have to write the index.",
+        "silent_days": "It changes by the hour; a status narrows it down.",
+    },
     views=(
         View("My open", "status=open,in_progress,waiting_on_customer&assignee=me&sort=-priority_rank", "inbox"),
         View("My overdue", "assignee=me&overdue=yes&sort=due_at", "clock"),
@@ -78,6 +84,7 @@ plugin.resource(
     filters=("ticket", "author", "is_internal", "created_at"),
     sort=("created_at", "id"),
     default_sort="-created_at",
+    unindexed={"content": "The words of public comments are found by their tickets; the index would be the largest."},
 )
 plugin.resource(
     Attachment,
@@ -103,6 +110,10 @@ plugin.resource(
     filters=("is_internal", "content_type", "uploaded_by", "created_at"),
     sort=("created_at", "size_bytes", "id"),
     default_sort="-created_at",
+    unindexed={
+        "content_type": "Of few values, each is that of many files.",
+        "filename": "Files are found by their tickets; there are few of them.",
+    },
     can_create=False,
 )
 plugin.resource(
@@ -117,6 +128,7 @@ plugin.resource(
     filters=("is_active",),
     sort=("name", "created_at", "id"),
     default_sort="name",
+    unindexed={"*": "A desk has some hundred tags."},
 )
 plugin.resource(
     User,
@@ -141,6 +153,11 @@ plugin.resource(
     filters=("is_staff", "is_active", "created_at", "last_login"),
     sort=("full_name", "email", "created_at", "last_login", "id"),
     default_sort="full_name",
+    unindexed={
+        "last_login": "Every sign-in would have to write the index.",
+        "full_name": "The names of a hundred thousand people are read in a blink.",
+        "email": "The names of a hundred thousand people are read in a blink.",
+    },
 )
 plugin.resource(
     ChangeSet,
@@ -168,6 +185,12 @@ plugin.resource(
     search=("action", "reason", "reference"),
     filters=("state", "user", "action", "reference", "door", "started_at"),
     sort=("id", "started_at"),
+    unindexed={
+        "door": "Of five values, each is that of many changes.",
+        "action": "Words are looked for in few change sets; a whole name is found by the filter.",
+        "reason": "Words are looked for in few change sets; a period narrows them down.",
+        "reference": "Words are looked for in few change sets; a whole reference is found by the filter.",
+    },
     can_create=False,
     can_edit=False,
     roles=(),
@@ -183,6 +206,11 @@ plugin.resource(
     search=("table_name", "record_id"),
     filters=("user", "table_name", "action", "change_set", "created_at"),
     sort=("id",),
+    unindexed={
+        "action": "Of few values, each is that of many entries.",
+        "table_name": "A whole name is found by the filter.",
+        "record_id": "What became of a record is on its own page.",
+    },
     can_create=False,
     can_edit=False,
     roles=(),

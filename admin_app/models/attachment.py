@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from admin_app.models.base import Audited, Base, Numbered, SoftDelete, Timestamped, Versioned, text_enum
 from admin_app.models.comment import Comment
-from admin_app.models.ticket import Ticket
+from admin_app.models.ticket import LIVE, Ticket
 from admin_app.models.user import User
 
 
@@ -31,6 +31,8 @@ class Attachment(Numbered, Timestamped, Versioned, SoftDelete, Audited, Base):
         Index("ix_attachments_ticket", "ticket_id", "id"),
         Index("ix_attachments_comment", "comment_id"),
         Index("ix_attachments_created", "created_at", "id"),
+        Index("ix_attachments_live_uploader", "uploaded_by_id", "created_at", "id", postgresql_where=LIVE),
+        Index("ix_attachments_live_size", "size_bytes", "id", postgresql_where=LIVE),
     )
     lookup = ("filename",)
 

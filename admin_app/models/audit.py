@@ -52,6 +52,9 @@ class ChangeSet(Numbered, Base):
     __tablename__ = "change_sets"
     __table_args__ = (
         Index("ix_change_sets_actor", "user_id", "id"),
+        Index("ix_change_sets_started", "started_at", "id"),
+        Index("ix_change_sets_state", "state", "id"),
+        Index("ix_change_sets_action", "action", "id"),
         Index("ix_change_sets_reference", "reference", postgresql_where=text("reference IS NOT NULL")),
         Index(
             "uq_change_sets_idempotency",

@@ -132,6 +132,7 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
             "resolved_at",
             postgresql_where=text("deleted_at IS NULL AND resolved_at IS NOT NULL"),
         ),
+        Index("ix_tickets_live_due", "due_at", "id", postgresql_where=LIVE),
         Index(
             "ix_tickets_due",
             "due_at",

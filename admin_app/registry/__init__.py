@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from admin_app.errors import PluginsRefused
 from admin_app.plugin import Plugin
+from admin_app.registry.advice import warnings_of
 from admin_app.registry.checks import collisions, problems_of, unmappable
 from admin_app.registry.loading import available, find
 from admin_app.registry.offers import Registry
@@ -16,7 +17,16 @@ from admin_app.registry.problem import Problem
 from admin_app.registry.views import ship_views
 from admin_app.settings import Settings
 
-__all__ = ["Problem", "Registry", "available", "declare_permissions", "inspect_plugins", "load", "ship_views"]
+__all__ = [
+    "Problem",
+    "Registry",
+    "available",
+    "declare_permissions",
+    "inspect_plugins",
+    "load",
+    "ship_views",
+    "warnings_of",
+]
 
 
 def load(settings: Settings, core: Sequence[Plugin] = ()) -> Registry:
