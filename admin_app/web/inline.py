@@ -65,9 +65,7 @@ async def answer(request: Request, resource: Resource, templates: Jinja2Template
 
 
 def _editor(request: Request, edited: Edited) -> Editor:
-    return Editor(
-        desk_of(request).database, actor_of(request), acting(request, edited.sent.reason), zone_of(request)
-    )
+    return Editor(desk_of(request).database, actor_of(request), acting(request, edited.sent.reason), zone_of(request))
 
 
 async def _opened(request: Request, resource: Resource) -> Edited:

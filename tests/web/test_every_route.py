@@ -76,6 +76,7 @@ FILLED_IN = {
     "action": list(REGISTRY.actions),
     "field": ["assignee", "creator", "tags", "ticket", "assign.assign:agent", "assign.assign:chosen", "trash.put:x"],
     "plugin": ["stats", "audit_viewer"],
+    "column": ["status", "priority", "assignee", "color", "description", "title"],
     "name": ["statistics", "audit_log"],
     "export_type": ["csv", "jsonl", "xlsx"],
 }
