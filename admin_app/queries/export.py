@@ -199,9 +199,11 @@ def _text(value: Column, *, guarded: bool) -> Column:
 
 
 def _safe(text: Column, *, guarded: bool) -> Column:
+    return safe(text) if guarded else text
+
+
+def safe(text: Column) -> Column:
     """A text of which no spreadsheet makes a formula."""
-    if not guarded:
-        return text
     codes = ",".join(str(ord(character)) for character in FORMULA)
     dangerous = func.ascii(text) == any_(literal_column(f"'{{{codes}}}'::int[]"))
     return case((dangerous, literal_column("''''").concat(text)), else_=text)

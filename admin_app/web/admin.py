@@ -17,7 +17,19 @@ from starlette.routing import Route
 from admin_app.errors import BackdeskError, Forbidden
 from admin_app.models import ChangeSet
 from admin_app.queries.readable import humanized
-from admin_app.web import auth, changes, exporting, outcomes, pages, palette, recipes, records, undoing
+from admin_app.web import (
+    auth,
+    changes,
+    exporting,
+    exports,
+    outcomes,
+    pages,
+    palette,
+    recipes,
+    records,
+    saved_views,
+    undoing,
+)
 from admin_app.web.context import BASE, Desk, inside, path, render
 from admin_app.web.errors import ErrorPages
 from admin_app.web.markup import PARTS, exact, icon, static, when
@@ -43,6 +55,9 @@ CHANGE_SETS: tuple[tuple[str, tuple[str, ...], Page], ...] = (
 )
 """The pages of change sets, which people see of their own whatever else they may see."""
 
+PAGES = (*CHANGE_SETS, *recipes.ROUTES, *exports.ROUTES, *saved_views.ROUTES, ("/palette", ("GET",), palette.page))
+"""All pages that are of no one resource; each checks for itself what the viewer may do."""
+
 
 class Backoffice(Admin):
     """SQLAdmin's Admin, with every endpoint answered by our own pages."""
@@ -66,10 +81,7 @@ class Backoffice(Admin):
         self.admin.router.routes = [
             Route("/logout", self.logout, methods=["POST"], name="logout"),
             Route("/page/{plugin}/{name}", self.page, methods=["GET"], name="page"),
-            *(
-                Route(path, self._opened(page), methods=methods)
-                for path, methods, page in (*CHANGE_SETS, *recipes.ROUTES, ("/palette", ("GET",), palette.page))
-            ),
+            *(Route(path, self._opened(page), methods=methods) for path, methods, page in PAGES),
             *kept,
         ]
         for resource in desk.registry.resources.values():
@@ -117,7 +129,8 @@ class Backoffice(Admin):
             response: Response = await known(self, request)
             lost = response.headers.get("location", "").startswith(path("login"))
             renewing = "hx-request" in request.headers
-            return Response(status_code=401, headers={"hx-refresh": "true"}) if lost and renewing else response
+            again = {"hx-refresh": "true"} if page is not saved_views.counts else {}
+            return Response(status_code=401, headers=again) if lost and renewing else response
 
         return answer
 
@@ -145,7 +158,7 @@ class Backoffice(Admin):
 
     @login_required
     async def export(self, request: Request) -> Response:
-        return await exporting.export(request, self._require(request, "export").resource)
+        return await exporting.export(request, self._require(request, "export").resource, self.templates)
 
     @login_required
     async def page(self, request: Request) -> Response:

@@ -1,162 +1,124 @@
-"""The file formats of exports, written batch by batch, so that memory does not grow with the list."""
+"""“My exports”: the files that were ordered by whoever looks, how far they are, and fetching and cancelling them."""
 
-import asyncio
-import csv
-import io
-import json
-import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
-from xlsxwriter import Workbook
+from sqladmin.templating import Jinja2Templates
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 
-Rows = Sequence[Sequence[Any]]
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A text that begins so would be calculated by a spreadsheet, with whatever a stranger wrote into it."""
+from admin_app.editing import key_of
+from admin_app.errors import Conflict
+from admin_app.exports import store
+from admin_app.exports.layout import MEDIA
+from admin_app.models import Export
+from admin_app.queries import export_jobs
+from admin_app.web import exporting, panel
+from admin_app.web.context import Notice, acting, actor_of, desk_of, form_of, path, redirect, render, zone_of
+from admin_app.web.exporting import HOME, KINDS
+
+FORMATS = MEDIA
+GUARDED = {"content-security-policy": "default-src 'none'; sandbox", "cache-control": "private, no-store"}
+"""Whatever a file holds, a browser saves it and runs nothing of it."""
 
 
-def csv_text(names: Sequence[str] | None, rows: Rows) -> str:
-    """Rows for a spreadsheet, under their names where these are given.
+@dataclass(frozen=True)
+class Line:
+    """An export as it is listed: of what, as what, and where its file is fetched while it can be."""
 
-    UTF-8 with a byte order mark, without which Excel misreads it; a text that would be a formula gets a ' in front.
+    export: Export
+    what: str
+    filter: str
+    kind: str
+    size: str
+    file_url: str
+    cancel_url: str
+    list_url: str
+
+
+async def page(request: Request, templates: Jinja2Templates) -> Response:
+    """The viewer's own exports."""
+    context = {"title": "My exports", **await _state(request)}
+    return await render(request, templates, "backdesk/exports.html", context)
+
+
+async def state(request: Request, templates: Jinja2Templates) -> Response:
+    """The part of the page that changes; it asks for itself again while a file is being made."""
+    return await render(request, templates, "backdesk/exports_state.html", await _state(request))
+
+
+async def _state(request: Request) -> dict[str, Any]:
+    async with desk_of(request).database.read() as session:
+        found = await export_jobs.of_person(session, actor_of(request).user_id)
+    return {
+        "lines": [_line(request, export) for export in found],
+        "working": any(export.state in export_jobs.UNFINISHED for export in found),
+        "state_url": path("exports", "state"),
+        "exports_url": HOME,
+        "hours": desk_of(request).settings.export_hours,
+    }
+
+
+def _line(request: Request, export: Export) -> Line:
+    resource = desk_of(request).registry.resources.get(export.resource)
+    what = resource.label_plural if resource else export.resource
+    kind = export.layout["kind"]
+    return Line(
+        export,
+        "Selected " + what.lower() if export.selection_id else what,
+        export.filter if not export.selection_id else "",
+        KINDS.get(kind, kind),
+        size_of(export.size_bytes),
+        path("exports", export.id, "file") if export.file_key else "",
+        path("exports", export.id, "cancel") if export.state in export_jobs.UNFINISHED else "",
+        panel.with_query(path(resource.name, "list"), parse_qsl(export.filter)) if resource else "",
+    )
+
+
+def size_of(number: int) -> str:
+    """Bytes as people say them: `3.2 MB`."""
+    if number < 1_000_000:
+        return f"{number / 1_000:,.0f} kB" if number else ""
+    return f"{number / 1_000_000:,.1f} MB"
+
+
+async def file(request: Request, templates: Jinja2Templates) -> Response:
+    """The file of an export, for whoever ordered it and nobody else, until it expires; fetching it is recorded.
+
+    Raises NotFound, or Forbidden for somebody who may not export these records any more.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    if names is not None:
-        buffer.write("\ufeff")
-        writer.writerow(names)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return buffer.getvalue()
+    desk, key = desk_of(request), key_of(request.path_params["id"])
+    async with desk.database.read() as session:
+        export = await export_jobs.file_of(session, key, actor_of(request).user_id)
+    resource = desk.registry.resource(export.resource)
+    exporting.require(request, resource)
+    place = await store.files_of(desk.settings).find(export.file_key or "")
+    if request.method == "GET":
+        facts = {"export": export.id, "rows": export.rows, "bytes": export.size_bytes}
+        async with desk.database.transaction(acting(request), f"{resource.name}.download", parameters=facts):
+            pass
+    kind = export.layout["kind"]
+    name = f"{resource.name}-{export.created_at.astimezone(zone_of(request)):%Y-%m-%d}-{export.id}.{kind}"
+    return FileResponse(place, media_type=MEDIA[kind], filename=name, headers=GUARDED)
 
 
-def _cell(value: Any) -> Any:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-    value = _flat(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+async def cancel(request: Request, templates: Jinja2Templates) -> Response:
+    """Stop an export of the viewer's own."""
+    await form_of(request)
+    desk, key, mine = desk_of(request), key_of(request.path_params["id"]), actor_of(request).user_id
+    async with desk.database.bookkeeping() as session:
+        await export_jobs.one(session, key, mine)
+        if not await export_jobs.cancel(session, key, mine):
+            raise Conflict("This export has ended already, so there is nothing to cancel.")
+    return redirect(request, HOME, Notice("The export is cancelled.", "info"))
 
 
-def _flat(value: Any) -> Any:
-    """A value that fits into one cell."""
-    match value:
-        case datetime():
-            return value.isoformat()
-        case list():
-            return ", ".join(map(str, value))
-        case dict():
-            return json.dumps(value, ensure_ascii=False)
-        case _:
-            return value
-
-
-def jsonl_text(names: Sequence[str], rows: Rows) -> str:
-    """Rows for a program: one JSON object a line, times in ISO 8601."""
-    objects = (dict(zip(names, row, strict=True)) for row in rows)
-    return "".join(json.dumps(item, ensure_ascii=False, default=_plain) + "\n" for item in objects)
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-async def csv_chunks(names: Sequence[str], batches: AsyncIterator[Rows]) -> AsyncIterator[str]:
-    """A CSV file in pieces, the first with the names."""
-    yield csv_text(names, [])
-    async for rows in batches:
-        yield csv_text(None, rows)
-
-
-async def jsonl_chunks(names: Sequence[str], batches: AsyncIterator[Rows]) -> AsyncIterator[str]:
-    """A JSON Lines file in pieces."""
-    async for rows in batches:
-        yield jsonl_text(names, rows)
-
-
-SHEET_ROWS = 1_048_576
-"""Rows that fit on a sheet; what comes after them goes on the next."""
-CELL_LENGTH = 32_767
-"""Characters that fit into a cell."""
-EXACT = 2**53
-"""Up to which a spreadsheet keeps whole numbers exactly."""
-DAWN = datetime(1900, 1, 1, tzinfo=UTC)
-"""The first moment that a spreadsheet knows."""
-PIECE = 256 * 1024
-"""Bytes of a finished file that are sent at a time."""
-
-
-class Sheets:
-    """A workbook that is written row by row: only the present row is in memory; at most so many are on one sheet."""
-
-    def __init__(self, names: Sequence[str], folder: Path, most: int = SHEET_ROWS) -> None:
-        options = {"constant_memory": True, "tmpdir": str(folder), "use_zip64": True}
-        self.file = folder / "export.xlsx"
-        self.names, self.most = names, most
-        self.book = Workbook(str(self.file), options)
-        self.bold = self.book.add_format({"bold": True})
-        self.moment = self.book.add_format({"num_format": 'yyyy-mm-dd hh:mm:ss "UTC"'})
-        self._turn()
-
-    def _turn(self) -> None:
-        """Go on on a new sheet."""
-        self.sheet, self.line = self.book.add_worksheet(), 1
-        self.sheet.freeze_panes(1, 0)
-        self.sheet.set_column(0, max(len(self.names) - 1, 0), 18)
-        for column, name in enumerate(self.names):
-            self.sheet.write_string(0, column, name, self.bold)
-
-    def write(self, rows: Rows) -> None:
-        """Add rows."""
-        for row in rows:
-            if self.line == self.most:
-                self._turn()
-            for column, value in enumerate(row):
-                self._put(column, value)
-            self.line += 1
-
-    def _put(self, column: int, value: Any) -> None:
-        """A value as what it is; every text as a text, so that none is calculated, whatever it begins with."""
-        if value is None:
-            return
-        if isinstance(value, bool):
-            self.sheet.write_boolean(self.line, column, value)
-        elif isinstance(value, int | float | Decimal) and -EXACT <= value <= EXACT:
-            self.sheet.write_number(self.line, column, value)
-        elif isinstance(value, datetime) and value >= DAWN:
-            self.sheet.write_datetime(self.line, column, value.astimezone(UTC).replace(tzinfo=None), self.moment)
-        else:
-            self.sheet.write_string(self.line, column, _in_cell(value))
-
-
-def _in_cell(value: Any) -> str:
-    text = str(_flat(value))
-    return text if len(text) <= CELL_LENGTH else f"{text[: CELL_LENGTH - 1]}…"
-
-
-async def xlsx_chunks(names: Sequence[str], batches: AsyncIterator[Rows]) -> AsyncIterator[bytes]:
-    """An Excel workbook in pieces, from a file that is made first; times are in UTC, since cells know no zone."""
-    with tempfile.TemporaryDirectory(prefix="backdesk-export-", ignore_cleanup_errors=True) as folder:
-        sheets = await asyncio.to_thread(Sheets, names, Path(folder))
-        try:
-            async for rows in batches:
-                await asyncio.to_thread(sheets.write, rows)
-        finally:
-            await asyncio.to_thread(sheets.book.close)
-        file = await asyncio.to_thread(sheets.file.open, "rb")
-        with file:
-            while piece := await asyncio.to_thread(file.read, PIECE):
-                yield piece
-
-
-Writer = Callable[[Sequence[str], AsyncIterator[Rows]], AsyncIterator[str] | AsyncIterator[bytes]]
-FORMATS: dict[str, tuple[Writer, str]] = {
-    "csv": (csv_chunks, "text/csv; charset=utf-8"),
-    "xlsx": (xlsx_chunks, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    "jsonl": (jsonl_chunks, "application/x-ndjson; charset=utf-8"),
-}
-"""By the end of the file's name: how it is written, and its media type."""
+ROUTES: tuple[tuple[str, tuple[str, ...], Callable[[Request, Jinja2Templates], Awaitable[Response]]], ...] = (
+    ("/exports", ("GET",), page),
+    ("/exports/state", ("GET",), state),
+    ("/exports/{id}/file", ("GET",), file),
+    ("/exports/{id}/cancel", ("POST",), cancel),
+)
+"""The pages of exports, which people see of their own only."""

@@ -1,22 +1,25 @@
 """The report of a change set, row by row: on pages by outcome, and whole as a file for spreadsheets."""
 
-from collections.abc import AsyncIterator
-
 from sqladmin.templating import Jinja2Templates
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from admin_app.errors import BadRequest
+from admin_app.exports.layout import MEDIA
+from admin_app.exports.writing import csv_text, harmless
 from admin_app.queries import progress, undo
+from admin_app.queries.export import Sink, unhurried
+from admin_app.queries.export_outcomes import copy_outcomes, mapper_with_label
 from admin_app.queries.readable import mapper_of, table_label
 from admin_app.web import changes, deeds
 from admin_app.web.context import actor_of, desk_of, path, render
-from admin_app.web.exports import Rows, csv_chunks
+from admin_app.web.exporting import Download
 
 PAGE = 50
 """Rows on one page."""
 
 OUTCOME_LENGTH = 300
+HEADINGS = ("kind", "id", "record", "outcome", "failed")
 
 
 async def page(request: Request, templates: Jinja2Templates) -> Response:
@@ -76,21 +79,23 @@ def _may_know(request: Request, table: str) -> bool:
 async def as_csv(request: Request, templates: Jinja2Templates) -> Response:
     """What became of every row, as a file for spreadsheets."""
     outcome, _ = _asked(request)
-    change_set = (await changes.seen(request)).change_set
-    filename = f"change-set-{change_set.id}-rows.csv"
+    desk, change_set = desk_of(request), (await changes.seen(request)).change_set
+    mapper = mapper_with_label(change_set)
 
-    async def batches() -> AsyncIterator[Rows]:
-        async with desk_of(request).database.read() as session:
+    async def write(sink: Sink) -> None:
+        async with desk.database.read() as session:
+            await unhurried(session, desk.settings.export_minutes)
+            await sink(csv_text(HEADINGS, bom=True))
+            if mapper is not None:
+                named = desk.registry.may_know(actor_of(request), mapper.class_)
+                await copy_outcomes(session, change_set, mapper, outcome, sink, named=named)
+                return
             async for batch in progress.all_rows(session, change_set, outcome):
-                yield [_line(request, row) for row in batch]
+                await sink(csv_text(*(_line(request, row) for row in batch)))
 
-    return StreamingResponse(
-        csv_chunks(("kind", "id", "record", "outcome", "failed"), batches()),
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="{filename}"'},
-    )
+    return Download(write, f"change-set-{change_set.id}-rows.csv", MEDIA["csv"])
 
 
-def _line(request: Request, row: progress.Row) -> tuple[str, str, str, str, bool]:
+def _line(request: Request, row: progress.Row) -> tuple[str, ...]:
     label = row.label if _may_know(request, row.table) else ""
-    return table_label(row.table), row.record_id, label, row.outcome, row.failed
+    return table_label(row.table), row.record_id, harmless(label), harmless(row.outcome), str(row.failed).lower()

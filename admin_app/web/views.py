@@ -12,7 +12,19 @@ from starlette.responses import Response
 
 from admin_app.errors import Forbidden
 from admin_app.plugin import Resource
-from admin_app.web import actions, attachments, columns, counting, exporting, inline, lists, lookups, records
+from admin_app.web import (
+    actions,
+    attachments,
+    building,
+    columns,
+    counting,
+    exporting,
+    facets,
+    inline,
+    lists,
+    lookups,
+    records,
+)
 from admin_app.web.context import actor_or_none, desk_of
 
 DEEDS = {
@@ -64,6 +76,11 @@ class RecordView(ModelView):
         """What was ticked in a list, as a file."""
         return await exporting.select(request, self.resource)
 
+    @expose("/order/{export_type}", methods=["POST"])
+    async def order(self, request: Request) -> Response:
+        """A file that is made in the background."""
+        return await exporting.order(request, self.resource)
+
     @expose("/lookup/{field}", methods=["GET"])
     async def lookup(self, request: Request) -> Response:
         """What a picker offers."""
@@ -100,6 +117,18 @@ class RecordView(ModelView):
         """How many rows the list has."""
         self._require_view(request)
         return await counting.page(request, self.resource, self.templates)
+
+    @expose("/facets", methods=["GET"])
+    async def facet_values(self, request: Request) -> Response:
+        """What the list could be narrowed down to."""
+        self._require_view(request)
+        return await facets.page(request, self.resource, self.templates)
+
+    @expose("/build", methods=["GET"])
+    async def build_conditions(self, request: Request) -> Response:
+        """Conditions in groups, to make the list's search of."""
+        self._require_view(request)
+        return await building.page(request, self.resource, self.templates)
 
     def _require_view(self, request: Request) -> None:
         if not self.has_permission(request, Action.LIST):

@@ -1,9 +1,12 @@
 """Exports: the whole of a filtered list as a file, safe for spreadsheets, recorded as a change set."""
 
+import asyncio
 import csv
 import io
 import json
 import zipfile
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,17 +16,17 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import URL, AsyncAdaptedQueuePool, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
 
 from admin_app.app import create_app
 from admin_app.db import Acting, Database
-from admin_app.models import ChangeSet, Door, Ticket
-from admin_app.queries.export import BATCH
+from admin_app.exports.workbook import Sheets
+from admin_app.models import ChangeSet, Door, Export, ExportState, Ticket
 from admin_app.settings import Settings
-from admin_app.testing import Browser, Make
-from admin_app.web.exports import Sheets
+from admin_app.testing import Browser, Make, administration
 from tests.web.forms import role
 
 CSV = "/admin/ticket/export/csv"
@@ -41,7 +44,7 @@ def table(answer: httpx.Response) -> list[dict[str, str]]:
 def objects(answer: httpx.Response) -> list[dict[str, Any]]:
     """The objects of a JSON Lines file."""
     assert answer.status_code == 200, answer.text
-    return [json.loads(line) for line in answer.text.splitlines()]
+    return [json.loads(line) for line in answer.content.decode().split("\n")[:-1]]
 
 
 def sheets(answer: httpx.Response) -> list[list[list[tuple[str, str]]]]:
@@ -64,7 +67,7 @@ async def test_an_export_holds_what_the_list_shows_on_all_its_pages(
     async with database.transaction(Acting.system(), "test.make") as change:
         change.session.add_all(Ticket(title=str(n), description="d", creator_id=customer.id) for n in range(450))
     await make.ticket(title="gone", deleted_at=datetime.now(UTC))
-    found = table(await client.get(f"{CSV}?creator={customer.id}&sort=created_at&size=25&page=2"))
+    found = table(await client.get(f"{CSV}?creator={customer.id}&sort=created_at&size=25&columns=title,id"))
     assert [row["title"] for row in found] == [str(n) for n in range(450)]
     assert [row["title"] for row in table(await client.get(f"{CSV}?trash=yes"))] == ["gone"]
     assert len(objects(await client.get(f"{JSONL}?creator={customer.id}&q=7"))) == 1
@@ -228,13 +231,13 @@ async def test_no_secret_leaves(client: Browser, make: Make) -> None:
 
 async def test_every_export_is_recorded_with_its_question_and_its_size(client: Browser, make: Make) -> None:
     await make.ticket(title="paper")
-    await client.get(f"{CSV}?q=paper&status=open&page=2")
+    await client.get(f"{CSV}?q=paper&status=open&size=25")
     assert (await client.get(f"{CSV}?status=foo")).status_code == 400
     async with client.desk.database.read() as session:
         [made] = (await session.scalars(select(ChangeSet).where(ChangeSet.action == "ticket.export"))).all()
     assert client.actor is not None
     assert (made.user_id, made.door, made.state) == (client.actor.id, Door.WEB, "completed")
-    assert made.parameters["query"] == {"q": "paper", "status": "open", "page": "2"}
+    assert made.parameters["query"] == {"q": "paper", "status": "open"}
     assert (made.parameters["rows"], made.parameters["format"]) == (1, "csv")
     assert "title" in made.parameters["columns"]
 
@@ -256,36 +259,217 @@ async def test_people_one_may_not_see_are_exported_by_id(browser: Browser, make:
     assert "example.com" not in answer.text
 
 
-async def test_more_rows_than_the_limit_are_refused_with_the_number(database: Database, make: Make) -> None:
-    settings = replace(Settings.from_env(), bulk_limit=2, secret_key="x" * 32)
+async def test_columns_headings_and_the_mark_are_chosen(client: Browser, make: Make) -> None:
+    ticket = await make.ticket(title="=1+1", description="long")
+    answer = await client.get(f"{CSV}?columns=title,description,creator&labels=yes&bom=no&formulas=yes")
+    assert answer.text.splitlines()[0] == "Title,Description,Requester"
+    assert answer.text.splitlines()[1].startswith("=1+1,long,person")
+    [row] = objects(await client.get(f"{JSONL}?columns=id&columns=resolved_by&labels=yes"))
+    assert row == {"ID": ticket.id, "Resolved by": None}
+
+
+@pytest.mark.parametrize("asked", ["columns=password_hash", "columns=nonsense", "labels=perhaps", "bom=no&bom=yes"])
+async def test_an_option_that_cannot_be_understood_is_refused_by_its_name(client: Browser, asked: str) -> None:
+    answer = await client.get(f"/admin/user/export/csv?{asked}")
+    assert answer.status_code == 400
+    assert asked.partition("=")[0] in answer.text
+
+
+HOSTILE = (
+    '=HYPERLINK("http://evil")',
+    "＝1+1",
+    'a "quoted" text, with commas; and\ttabs',
+    "two\r\nlines\nand\\backslashes\\n \\. \\N",
+    "\\.",
+    "%s %(x)s $1 $2 :name __[POSTCOMPILE_x] {} {0}",
+    "'; DROP TABLE tickets; --",
+    "‮gnirts esrever‬ 𝔘𝔫𝔦𝔠𝔬𝔡𝔢 👩‍👩‍👧 ﷽",
+    "\x01\x02\x1f\x7f\u2028",
+    "x" * 500,
+)
+
+
+async def test_hostile_texts_arrive_as_they_were_written(client: Browser, make: Make) -> None:
+    customer = await make.customer(email="=cmd|calc@example.com")
+    made = [await make.ticket(title=text, description=text * 200, creator_id=customer.id) for text in HOSTILE]
+    await make.tag('+tag, with "quotes"', *made)
+    address = f"creator={customer.id}&sort=id&columns=title,description,creator,tags"
+    rows = table(await client.get(f"{CSV}?{address}"))
+    plain = table(await client.get(f"{CSV}?{address}&formulas=yes"))
+    assert [(row["title"], row["description"]) for row in plain] == [(text, text * 200) for text in HOSTILE]
+    assert {(row["creator"], row["tags"]) for row in plain} == {("=cmd|calc@example.com", '+tag, with "quotes"')}
+    assert {(row["creator"], row["tags"]) for row in rows} == {("'=cmd|calc@example.com", '\'+tag, with "quotes"')}
+    assert [row["title"] for row in rows] == [f"'{text}" if text[0] in "=＝" else text for text in HOSTILE]
+    found = objects(await client.get(f"{JSONL}?{address}"))
+    assert [(row["title"], row["description"]) for row in found] == [(text, text * 200) for text in HOSTILE]
+    assert {(row["creator"], *row["tags"]) for row in found} == {("=cmd|calc@example.com", '+tag, with "quotes"')}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_a_hostile_filter_finds_what_the_list_finds(client: Browser, make: Make, text: str) -> None:
+    customer = await make.customer(full_name=text.strip()[:200])
+    pairs = {"q": text.strip()[:200], "columns": "id,full_name"}
+    listed = await client.get("/admin/user/list", params={"q": pairs["q"]})
+    answer = await client.get("/admin/user/export/jsonl", params=pairs)
+    assert listed.status_code == answer.status_code
+    if answer.status_code == 200:
+        assert [row["id"] for row in objects(answer)] == [customer.id]
+
+
+@pytest.fixture
+def small(database: Database, tmp_path: Path) -> Browser:
+    """A browser at a desk where two rows are already many."""
+    settings = replace(Settings.from_env(), export_inline=2, secret_key="x" * 32, data_dir=tmp_path)
     app = create_app(settings, database)
+    return Browser(app, app.state.desk)
+
+
+async def test_what_is_too_large_to_wait_for_is_ordered_once_that_is_confirmed(
+    small: Browser, database: Database, make: Make
+) -> None:
     for _ in range(3):
         await make.ticket(title="one of three")
-    async with Browser(app, app.state.desk) as small:
-        await small.sign_in(await make.lead())
-        answer = await small.get(CSV)
-        assert answer.status_code == 400
-        assert "more than 2 rows" in answer.text
-        assert len(table(await small.get(f"{CSV}?created_at=yesterday"))) == 0
+    await small.sign_in(lead := await make.lead())
+    answer = await small.get(f"{CSV}?q=three&labels=yes")
+    assert answer.status_code == 200
+    assert "more than <b>2</b> tickets" in answer.text
+    assert 'action="/admin/ticket/order/csv"' in answer.text
+    ordered = await small.submit("/admin/ticket/order/csv", {"address": "q=three&labels=yes"})
+    assert (ordered.status_code, ordered.headers["location"]) == (303, "/admin/exports")
+    async with database.read() as session:
+        [made] = (await session.scalars(select(Export))).all()
+        change_set = await session.get_one(ChangeSet, made.change_set_id)
+    assert (made.user_id, made.resource, made.filter, made.expected) == (lead.id, "ticket", "q=three", 3)
+    assert (made.state, made.layout["kind"], made.layout["labels"]) == (ExportState.QUEUED, "csv", True)
+    assert change_set.parameters["background"] is True
+    assert (change_set.parameters["rows"], change_set.parameters["query"]) == (3, {"q": "three"})
+    page = await small.get("/admin/exports")
+    assert "0 of 3" in page.text
+    assert len(table(await small.get(f"{CSV}?created_at=yesterday"))) == 0
 
 
-async def test_rows_leave_in_batches(live_database: Database, make_live: Make) -> None:
-    customer = await make_live.customer()
-    async with live_database.transaction(Acting.system(), "test.make") as change:
-        change.session.add_all(Ticket(title=str(n), description="d", creator_id=customer.id) for n in range(1_000))
-    app = create_app(replace(Settings.from_env(), secret_key="x" * 32), live_database)
-    lines = []
+async def test_an_export_is_its_makers_alone(small: Browser, database: Database, make: Make) -> None:
+    for _ in range(3):
+        await make.ticket()
+    await small.sign_in(await make.lead())
+    await small.submit("/admin/ticket/order/jsonl", {"address": ""})
+    async with database.read() as session:
+        made = (await session.scalars(select(Export))).one()
+    await small.sign_in(await make.lead())
+    assert f'data-id="{made.id}"' not in (await small.get("/admin/exports")).text
+    assert (await small.get(f"/admin/exports/{made.id}/file")).status_code == 404
+    assert (await small.submit(f"/admin/exports/{made.id}/cancel")).status_code == 404
+    auditor = await small.sign_in(await make.agent("auditor"))
+    assert (await auditor.submit("/admin/ticket/order/csv", {"address": ""})).status_code == 403
 
-    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
-        async def note(message: Message) -> None:
-            lines.append(message.get("body", b"").count(b"\n"))
+
+async def test_an_export_that_waits_can_be_cancelled_once(small: Browser, database: Database, make: Make) -> None:
+    for _ in range(3):
+        await make.ticket()
+    await small.sign_in(await make.lead())
+    await small.submit("/admin/ticket/order/csv", {"address": ""})
+    async with database.read() as session:
+        made = (await session.scalars(select(Export))).one()
+    assert (await small.submit(f"/admin/exports/{made.id}/cancel")).status_code == 303
+    assert "Cancelled" in (await small.get("/admin/exports")).text
+    assert (await small.submit(f"/admin/exports/{made.id}/cancel")).status_code == 409
+
+
+async def many(database: Database, make: Make, number: int) -> None:
+    """So many tickets of 20 kB each."""
+    customer = await make.customer()
+    async with database.transaction(Acting.system(), "test.make") as change:
+        change.session.add_all(
+            Ticket(title=str(n), description="d" * 20_000, creator_id=customer.id) for n in range(number)
+        )
+
+
+def watched(app: Starlette, note: Callable[[Message], Awaitable[None]]) -> Starlette:
+    """An application whose every message is noted before it goes out."""
+
+    async def watching(scope: Scope, receive: Receive, send: Send) -> None:
+        async def noting(message: Message) -> None:
+            await note(message)
             await send(message)
 
-        await app(scope, receive, note)
+        await app(scope, receive, noting)
 
-    async with Browser(cast(Starlette, watched), app.state.desk) as browser:
+    return cast(Starlette, watching)
+
+
+@pytest.fixture
+def live_app(live_database: Database, tmp_path: Path) -> Starlette:
+    """An application on a database of its own."""
+    return create_app(replace(Settings.from_env(), secret_key="x" * 32, data_dir=tmp_path), live_database)
+
+
+WIDE = f"{JSONL}?columns=id,description"
+
+
+async def test_rows_leave_in_pieces(live_app: Starlette, live_database: Database, make_live: Make) -> None:
+    await many(live_database, make_live, 200)
+    sizes: list[int] = []
+
+    async def note(message: Message) -> None:
+        sizes.append(len(message.get("body", b"")))
+
+    async with Browser(watched(live_app, note), live_app.state.desk) as browser:
         await browser.sign_in(await make_live.lead())
-        answer = await browser.get(JSONL)
-    assert len({row["id"] for row in objects(answer)}) == 1_000
-    assert sum(lines) == 1_000
-    assert max(lines) == BATCH
+        answer = await browser.get(WIDE)
+    assert len({row["id"] for row in objects(answer)}) == 200
+    assert max(sizes) < 512 * 1024 < sum(sizes)
+
+
+BUSY = text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name AND state <> 'idle'")
+
+
+async def test_an_export_that_fails_midway_does_not_look_complete(
+    live_app: Starlette, live_database: Database, live_url: URL, make_live: Make
+) -> None:
+    await many(live_database, make_live, 1_000)
+    ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%'")
+    messages: list[Message] = []
+
+    async def note(message: Message) -> None:
+        messages.append(message)
+        if len(messages) == 2:
+            async with administration(live_url) as connection:
+                await connection.execute(ended)
+
+    async with Browser(watched(live_app, note), live_app.state.desk) as browser:
+        await browser.sign_in(await make_live.lead())
+        messages.clear()
+        with suppress(AssertionError):  # httpx finds that the answer has no end
+            await browser.get(WIDE)
+    assert messages[0]["status"] == 200
+    assert messages[-1]["more_body"] is True, "an end was sent, so that the half looks like the whole"
+
+
+async def test_a_reader_who_leaves_ends_the_copy(
+    live_app: Starlette, live_database: Database, live_url: URL, make_live: Make
+) -> None:
+    await many(live_database, make_live, 1_000)
+    left = asyncio.Event()
+
+    async def leaving(scope: Scope, receive: Receive, send: Send) -> None:
+        async def receiving() -> Message:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def sending(message: Message) -> None:
+            await send(message)
+            if message.get("body"):
+                left.set()
+                await asyncio.Event().wait()
+
+        await live_app(scope, receiving if "/export/" in scope["path"] else receive, sending)
+
+    async with Browser(cast(Starlette, leaving), live_app.state.desk) as browser:
+        await browser.sign_in(await make_live.lead())
+        with suppress(AssertionError):  # httpx finds that the answer has no end
+            await asyncio.wait_for(browser.get(WIDE), 30)
+    assert left.is_set()
+    async with administration(live_url) as connection:
+        assert await connection.scalar(BUSY, {"name": live_url.database}) == 0
+    pool = cast(AsyncEngine, live_database.bind).pool
+    assert cast(AsyncAdaptedQueuePool, pool).checkedout() == 0
