@@ -157,9 +157,9 @@ async def count_of(session: AsyncSession, query: ListQuery, limit: int = DEEPEST
 
 
 async def related(session: AsyncSession, query: ListQuery) -> dict[type[Any], list[Any]]:
-    """The records that the filters name, by model, so that a filter can be shown by name; one statement a model."""
+    """The records that filters and search name, by model, so that they can be shown by name; one statement a model."""
     wanted: dict[type[Any], list[ColumnElement[bool]]] = {}
-    for item in query.filters:
+    for item in (*query.filters, *(query.search.filters if query.q and query.search else ())):
         if item.target is not None and (item.ids or item.names):
             wanted.setdefault(item.target, []).append(named(item.target, item.ids, item.names))
     return {

@@ -65,7 +65,7 @@ async def count_of(request: Request, query: ListQuery, *, exactly: bool = False)
     try:
         async with desk_of(request).database.read() as session:
             await facets.hurry(session)
-            number = await facets.count_of(session, query, None if exactly else CAPPED)
+            number = await facets.count_of(session, await query.understood(session), None if exactly else CAPPED)
     except Unavailable:
         return Count(None)
     more = not exactly and number > CAPPED

@@ -16,7 +16,7 @@ from admin_app.plugin import Resource
 from admin_app.queries import rows
 from admin_app.queries.listing import APPEARANCE, BEGINNING, DEEPEST, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
-from admin_app.web import cells, columns, deeds, offers, panel, saved_views, selecting
+from admin_app.web import building, cells, columns, deeds, facets, offers, panel, saved_views, selecting
 from admin_app.web.context import actor_of, desk_of, path, record_path, render, zone_of
 from admin_app.web.entries import in_words
 from admin_app.web.exports import FORMATS
@@ -49,6 +49,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "rows": shown,
         "count": count,
         "count_text": f"{DEEPEST:,}+" if count > DEEPEST else f"{count:,}",
+        "kept": panel.kept(query),
         "controls": panel.controls(resource, query, named, reader.name_of, address),
         "chips": panel.chips(resource, query, named, reader.name_of, address),
         "name_of": reader.name_of,
@@ -102,6 +103,9 @@ def _links(resource: Resource, query: ListQuery, found: rows.Page[Any], address:
         "sizes": [(size, address(size=str(size)), size == query.size) for size in SIZES],
         "export_urls": [(kind, panel.with_query(path(resource.name, "export", kind), whole)) for kind in FORMATS],
         "columns_url": panel.with_query(path(resource.name, "columns"), query.pairs(**BEGINNING)),
+        "facets_url": facets.source(resource, query),
+        "facet_slots": facets.slots(resource),
+        "build_url": building.source(resource, query),
         "create_url": path(resource.name, "create"),
     }
 

@@ -12,7 +12,7 @@ from admin_app.inputs import label_of
 from admin_app.models import User
 from admin_app.plugin import Resource
 from admin_app.queries.filters import ME, NONE, Filtered, Kind, Word, choices_of, kind_of, optional, relation_of, takes
-from admin_app.queries.listing import ListQuery
+from admin_app.queries.listing import BEGINNING, ListQuery
 from admin_app.queries.periods import DAY, day_of
 from admin_app.queries.readable import humanized
 from admin_app.queries.rows import Reference
@@ -179,7 +179,7 @@ def kept(query: ListQuery) -> list[tuple[str, str]]:
     """The parameters of a list that a form of its search and filters has no controls for."""
     shown = {"q": None, "overdue": None} | dict.fromkeys(query.listed.filters)
     shown |= {item.parameter: None for item in query.filters}
-    return query.pairs(**shown, after=None, before=None, at=None)
+    return query.alone.pairs(**shown, **BEGINNING)
 
 
 def chips(

@@ -15,9 +15,11 @@ from admin_app.plugin import Resource
 from admin_app.web import (
     actions,
     attachments,
+    building,
     columns,
     counting,
     exporting,
+    facets,
     inline,
     lists,
     lookups,
@@ -115,6 +117,18 @@ class RecordView(ModelView):
         """How many rows the list has."""
         self._require_view(request)
         return await counting.page(request, self.resource, self.templates)
+
+    @expose("/facets", methods=["GET"])
+    async def facet_values(self, request: Request) -> Response:
+        """What the list could be narrowed down to."""
+        self._require_view(request)
+        return await facets.page(request, self.resource, self.templates)
+
+    @expose("/build", methods=["GET"])
+    async def build_conditions(self, request: Request) -> Response:
+        """Conditions in groups, to make the list's search of."""
+        self._require_view(request)
+        return await building.page(request, self.resource, self.templates)
 
     def _require_view(self, request: Request) -> None:
         if not self.has_permission(request, Action.LIST):
