@@ -5,6 +5,7 @@ rare words it reads the index, of common ones the newest tickets until a page is
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from sqlalchemy import BigInteger, ColumnElement, and_, false, func, literal, not_, or_, select
@@ -33,7 +34,7 @@ def branches(terms: Sequence[Term], lexicon: Lexicon) -> list[ColumnElement[bool
     if not (ids := lexicon.tags(name_of(terms))):
         return [_every(terms, lexicon)]
     tagged = select(literal(1)).where(TicketTag.ticket_id == Ticket.id, among(TicketTag.tag_id, ids, BigInteger))
-    without_it = lexicon if len(terms) > 1 else Lexicon(wordless=lexicon.wordless)
+    without_it = lexicon if len(terms) > 1 else replace(lexicon, ids={})
     return [_every(terms, without_it), tagged.correlate(Ticket).exists()]
 
 
@@ -43,7 +44,7 @@ def _every(terms: Sequence[Term], lexicon: Lexicon) -> ColumnElement[bool]:
     kept = spoken or list(terms)
     indexed = [term for term in kept if _is_indexed(term, lexicon)]
     rest = [term for term in kept if term not in indexed or (isinstance(term, Text) and is_literal(term))]
-    return and_(*([_document(indexed)] if indexed else []), *(_apart(term, lexicon) for term in rest))
+    return and_(*([_document(indexed, lexicon)] if indexed else []), *(_apart(term, lexicon) for term in rest))
 
 
 def _is_text(term: Term) -> bool:
@@ -75,12 +76,18 @@ def _apart(term: Term, lexicon: Lexicon) -> ColumnElement[bool]:
             raise TypeError("a field is no text")
 
 
-def _document(terms: Sequence[Term]) -> ColumnElement[bool]:
-    """The full text has these. One alone may also be a number, of ours or of another system, which is kept as it is."""
-    query = _query(terms[0]) if len(terms) == 1 else _query(All(tuple(terms)))  # type: ignore[arg-type]
-    if len(terms) == 1 and isinstance(terms[0], Text):
-        query = func.tsquery_or(query, func.phraseto_tsquery(SIMPLE, terms[0].text))
+def _document(terms: Sequence[Term], lexicon: Lexicon) -> ColumnElement[bool]:
+    """The full text has these. One alone may also be a number, of ours or of another system, which is kept as it is.
+
+    Of rare words the tickets are read first, whatever PostgreSQL expects of words that it has not counted.
+    """
+    whole = terms[0] if len(terms) == 1 else All(tuple(terms))  # type: ignore[arg-type]
+    query = _query(whole)
+    if isinstance(whole, Text):
+        query = func.tsquery_or(query, func.phraseto_tsquery(SIMPLE, whole.text))
     found = select(TicketSearch.ticket_id).where(_matches(TicketSearch.document, query))
+    if lexicon.is_rare(whole):
+        return Ticket.id == func.any(func.array(found.scalar_subquery()))
     return Ticket.id.in_(found)
 
 
