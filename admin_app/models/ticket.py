@@ -127,11 +127,7 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
         Index("ix_tickets_live_assignee", "assignee_id", "status", "created_at", "id", postgresql_where=LIVE),
         Index("ix_tickets_live_creator", "creator_id", "created_at", "id", postgresql_where=LIVE),
         Index("ix_tickets_live_priority", "priority_rank", "created_at", "id", postgresql_where=LIVE),
-        Index(
-            "ix_tickets_live_resolved",
-            "resolved_at",
-            postgresql_where=text("deleted_at IS NULL AND resolved_at IS NOT NULL"),
-        ),
+        Index("ix_tickets_live_resolved", "resolved_at", "id", postgresql_where=LIVE),
         Index("ix_tickets_live_due", "due_at", "id", postgresql_where=LIVE),
         Index(
             "ix_tickets_due",

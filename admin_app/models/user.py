@@ -16,7 +16,7 @@ class User(Numbered, Timestamped, Versioned, Audited, Base):
     __tablename__ = "users"
     __table_args__ = (
         Index("uq_users_email_lower", func.lower(text("email")), unique=True),
-        Index("ix_users_full_name_lower", func.lower(text("full_name"))),
+        Index("ix_users_full_name_lower", func.lower(text("full_name")), "id"),
         Index("ix_users_created", "created_at", "id"),
         Index("ix_users_staff", "id", postgresql_where=text("is_staff")),
         CheckConstraint("email = btrim(email) AND position('@' in email) > 1", "email"),

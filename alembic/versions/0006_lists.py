@@ -13,6 +13,8 @@ LIVE = sa.text("deleted_at IS NULL")
 
 
 def upgrade() -> None:
+    op.drop_index("ix_tickets_live_resolved", table_name="tickets")
+    op.create_index("ix_tickets_live_resolved", "tickets", ["resolved_at", "id"], postgresql_where=LIVE)
     op.create_index("ix_tickets_live_due", "tickets", ["due_at", "id"], postgresql_where=LIVE)
     op.create_index(
         "ix_attachments_live_uploader", "attachments", ["uploaded_by_id", "created_at", "id"], postgresql_where=LIVE
@@ -22,9 +24,13 @@ def upgrade() -> None:
     op.create_index("ix_change_sets_state", "change_sets", ["state", "id"])
     op.create_index("ix_change_sets_action", "change_sets", ["action", "id"])
     op.create_index("ix_users_created", "users", ["created_at", "id"])
+    op.drop_index("ix_users_full_name_lower", table_name="users")
+    op.create_index("ix_users_full_name_lower", "users", [sa.text("lower(full_name)"), "id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_users_full_name_lower", table_name="users")
+    op.create_index("ix_users_full_name_lower", "users", [sa.text("lower(full_name)")])
     op.drop_index("ix_users_created", table_name="users")
     op.drop_index("ix_change_sets_action", table_name="change_sets")
     op.drop_index("ix_change_sets_state", table_name="change_sets")
@@ -32,3 +38,10 @@ def downgrade() -> None:
     op.drop_index("ix_attachments_live_size", table_name="attachments")
     op.drop_index("ix_attachments_live_uploader", table_name="attachments")
     op.drop_index("ix_tickets_live_due", table_name="tickets")
+    op.drop_index("ix_tickets_live_resolved", table_name="tickets")
+    op.create_index(
+        "ix_tickets_live_resolved",
+        "tickets",
+        ["resolved_at"],
+        postgresql_where=sa.text("deleted_at IS NULL AND resolved_at IS NOT NULL"),
+    )
