@@ -5,7 +5,7 @@ Related records are joined and come by the text that finds them. Nothing here ho
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -85,12 +85,12 @@ async def copy_csv(session: AsyncSession, extract: Extract, sink: Sink, *, formu
     def many(key: Column) -> Column:
         return _safe(_joined(key), guarded=not formulas)
 
-    return await copy(session, _selected(extract, one, many), sink)
+    return await copy(session, _selected(await _understood(session, extract), one, many), sink)
 
 
 async def copy_jsonl(session: AsyncSession, extract: Extract, sink: Sink) -> int:
     """Send the rows as lines of one JSON object each; returns how many there were."""
-    rows = _selected(extract, lambda value: value, _in_order).subquery("record")
+    rows = _selected(await _understood(session, extract), lambda value: value, _in_order).subquery("record")
     lines = select(func.row_to_json(literal_column(rows.name))).select_from(rows)
     # JSON writes control characters as \u0001, so that with these two no line is ever quoted
     return await copy(session, lines, sink, delimiter="\x02", quote="\x01")
@@ -98,13 +98,18 @@ async def copy_jsonl(session: AsyncSession, extract: Extract, sink: Sink) -> int
 
 async def batches(session: AsyncSession, extract: Extract) -> AsyncIterator[Sequence[Sequence[Any]]]:
     """The rows as values of Python, to-many columns as lists."""
-    found = _selected(extract, lambda value: value, _in_order)
+    found = _selected(await _understood(session, extract), lambda value: value, _in_order)
     stream = await session.stream(found, execution_options={"yield_per": BATCH})
     async for batch in stream.partitions():
         yield batch
 
 
 # ---- The statement
+
+
+async def _understood(session: AsyncSession, extract: Extract) -> Extract:
+    """The same with what the database knows of the names and words that are looked for."""
+    return replace(extract, query=await extract.query.understood(session))
 
 
 def _selected(extract: Extract, one: Callable[[Column], Column], many: Callable[[Column], Column]) -> Select[Any]:

@@ -25,9 +25,10 @@ from admin_app.queries.filters import (
     yes_or_no,
 )
 from admin_app.queries.keyset import END, START, Key, Position, cursor, keys_of, value_from, values_from
+from admin_app.queries.lexicon import look_up
 from admin_app.queries.periods import DAY, SIGNER, Viewer, day_of
 from admin_app.queries.saved_views import View
-from admin_app.queries.search import Search, look_up
+from admin_app.queries.search import Search
 from admin_app.queries.touched import touched
 
 SIZES = (25, 50, 100, 250)
@@ -78,13 +79,14 @@ class ListQuery:
     shown, in their order, none where the list's own are, and `density` how close its rows stand. `change_set` is one
     that was about the rows, and `outcome` what became of them in it, which may be `audited` only. `visible` is not
     asked for but demanded: what a row must fulfil for this viewer. `among` is what rows must fulfil in place of what is
-    asked for. `view` is the saved view within which it is asked.
+    asked for. `view` is the saved view within which it is asked. It is `known` once it is `understood`.
     """
 
     listed: Listed
     filters: tuple[Filtered, ...] = ()
     q: str = ""
     search: Search | None = None
+    known: bool = False
     sort: str
     position: Position = START
     signer: URLSafeSerializer = SIGNER
@@ -182,6 +184,8 @@ class ListQuery:
 
         Raises BadRequest for a person whom it does not know, or of whom there are several.
         """
+        if self.known:
+            return self
         search = self.search if self.q else None
         named = [*self.filters, *(search.filters if search else ())]
         lexicon = await look_up(session, named, search.words if search else frozenset())
@@ -198,7 +202,7 @@ class ListQuery:
             problems["q"] = str(error)
         if problems:
             raise BadRequest(fields=problems)
-        return replace(self, filters=tuple(found), search=search)
+        return replace(self, filters=tuple(found), search=search, known=True)
 
 
 # ---- Reading the address
