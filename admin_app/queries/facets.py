@@ -61,15 +61,6 @@ async def hurry(session: AsyncSession, milliseconds: int = PATIENCE_MS) -> None:
     await session.execute(select(func.set_config("statement_timeout", str(milliseconds), True)))
 
 
-async def count_of(session: AsyncSession, query: ListQuery, limit: int | None = CAPPED) -> int:
-    """How many rows match; `limit` + 1 where there are more than `limit`, all of them without one."""
-    model, conditions = query.listed.model, query.conditions()
-    if limit is None:
-        return await session.scalar(select(func.count()).select_from(model).where(*conditions)) or 0
-    found = select(literal(1)).select_from(model).where(*conditions).limit(limit + 1)
-    return await session.scalar(select(func.count()).select_from(found.subquery())) or 0
-
-
 # ---- Values
 
 
@@ -91,7 +82,7 @@ async def values_of(session: AsyncSession, query: ListQuery) -> list[Facet]:
 
     One statement for the filters that ask for nothing, and one for each that does.
     """
-    names = facetable(query.listed)
+    names, query = facetable(query.listed), await query.understood(session)
     asking = [name for name in names if _without(query, name) is not query]
     found: dict[str, Facet] = {}
     for together in [[name for name in names if name not in asking], *([name] for name in asking)]:
@@ -253,7 +244,7 @@ async def counted(
     if not spans:
         return []
     column = getattr(query.listed.model, name)
-    conditions = _without(query, name).conditions()
+    conditions = _without(await query.understood(session), name).conditions()
     each = []
     for place, span in enumerate(spans):
         within = (column >= viewer.midnight(span.first), column < viewer.midnight(span.after))

@@ -54,7 +54,7 @@ async def page_of(session: AsyncSession, query: ListQuery, names: Sequence[str])
     Where a plugin's model knows what its records are called, or a column of them, in Python only, whole records are
     read for it in a further statement. Where nothing is before a row, the page is that of the beginning.
     """
-    model = query.listed.model
+    model, query = query.listed.model, await query.understood(session)
     shape = shape_of(model, tuple(names), query.sort, query.listed.default_sort)
     found = (await session.execute(shape.page(query))).all()
     if query.position.backward and not found:
@@ -71,7 +71,7 @@ async def records_of(
 
     Long values come by their beginnings, unless they are asked for as a `whole`.
     """
-    model = query.listed.model
+    model, query = query.listed.model, await query.understood(session)
     long = set() if whole else long_columns(model)
     short = {name: beginning(getattr(model, name)) for name in shown if name in long}
     read = select(model, *short.values(), *(key.column for key in query.keys)).where(*query.conditions())
@@ -150,8 +150,12 @@ def order(query: ListQuery) -> list[ColumnElement[Any]]:
     return ordered([key.column for key in query.keys], query.keys)
 
 
-async def count_of(session: AsyncSession, query: ListQuery, limit: int = DEEPEST) -> int:
-    """How many rows match; `limit` + 1 where there are more than `limit`."""
+async def count_of(session: AsyncSession, query: ListQuery, limit: int | None = DEEPEST) -> int:
+    """How many rows match; `limit` + 1 where there are more than `limit`, all of them without one."""
+    query = await query.understood(session)
+    if limit is None:
+        found = select(func.count()).select_from(query.listed.model).where(*query.conditions())
+        return await session.scalar(found) or 0
     found = select(literal(1)).select_from(query.listed.model).where(*query.conditions()).limit(limit + 1)
     return await session.scalar(select(func.count()).select_from(found.subquery())) or 0
 

@@ -5,6 +5,7 @@
   /** Put the number where it is waited for; what is shown only while it is not exact is shown or hidden. */
   function fill({ count, more, text }) {
     for (const place of all("[data-count], [data-count-text]")) place.textContent = text;
+    for (const place of all("[data-count-known]")) place.hidden = !text;
     for (const place of all("[data-count-more]")) place.hidden = !more;
     for (const form of all("form[data-selection]")) {
       form.dataset.total = count === null ? "" : more ? count + 1 : count;

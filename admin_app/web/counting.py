@@ -8,9 +8,8 @@ from starlette.responses import JSONResponse, Response
 
 from admin_app.errors import BadRequest, Unavailable
 from admin_app.plugin import Resource
-from admin_app.queries import facets
-from admin_app.queries.facets import CAPPED
-from admin_app.queries.listing import APPEARANCE, ListQuery
+from admin_app.queries import facets, rows
+from admin_app.queries.listing import APPEARANCE, DEEPEST, ListQuery
 from admin_app.web import panel, selecting
 from admin_app.web.context import desk_of, path, render
 
@@ -65,11 +64,11 @@ async def count_of(request: Request, query: ListQuery, *, exactly: bool = False)
     try:
         async with desk_of(request).database.read() as session:
             await facets.hurry(session)
-            number = await facets.count_of(session, await query.understood(session), None if exactly else CAPPED)
+            number = await rows.count_of(session, await query.understood(session), None if exactly else DEEPEST)
     except Unavailable:
         return Count(None)
-    more = not exactly and number > CAPPED
-    return Count(CAPPED if more else number, more)
+    more = not exactly and number > DEEPEST
+    return Count(DEEPEST if more else number, more)
 
 
 def _exactly(values: list[str]) -> bool:

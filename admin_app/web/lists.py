@@ -14,9 +14,9 @@ from admin_app.errors import BadRequest
 from admin_app.models import AuditLog, ChangeSet
 from admin_app.plugin import Resource
 from admin_app.queries import rows
-from admin_app.queries.listing import APPEARANCE, BEGINNING, DEEPEST, SIZES, ListQuery
+from admin_app.queries.listing import APPEARANCE, BEGINNING, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
-from admin_app.web import building, cells, columns, deeds, facets, offers, panel, saved_views, selecting
+from admin_app.web import building, cells, columns, counting, deeds, facets, offers, panel, saved_views, selecting
 from admin_app.web.context import actor_of, desk_of, path, record_path, render, zone_of
 from admin_app.web.entries import in_words
 from admin_app.web.exports import FORMATS
@@ -36,9 +36,9 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
             query = replace(query, audited=False)
         names = cells.shown_names(resource, query)
         found: rows.Page[Any] = await _read(session, query, names)
-        count = await rows.count_of(session, query)
         named = await rows.related(session, query)
         shown = await in_words(request, session, found.rows, names) if resource.model is AuditLog else found.rows
+    known = counting.Count(None if found.previous or found.next else len(found.rows))
     reader, address = panel.Reader(request), panel.addresses(path(resource.name, "list"), query)
     context = {
         "title": _title(resource, query),
@@ -47,8 +47,10 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "query": query,
         "columns": cells.columns(resource, query, address),
         "rows": shown,
-        "count": count,
-        "count_text": f"{DEEPEST:,}+" if count > DEEPEST else f"{count:,}",
+        "count": known.number,
+        "count_text": known.text,
+        "count_url": counting.address(resource, query),
+        "exact_url": counting.address(resource, query, exactly=True),
         "kept": panel.kept(query),
         "controls": panel.controls(resource, query, named, reader.name_of, address),
         "chips": panel.chips(resource, query, named, reader.name_of, address),
