@@ -232,4 +232,4 @@ async def counts(session: AsyncSession, found: Mapping[int, Select[Any]], limit_
         for key, query in found.items()
     ]
     rows = await session.execute(union_all(*each) if len(each) > 1 else each[0])
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
