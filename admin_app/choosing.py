@@ -12,7 +12,7 @@ from admin_app.db import Database
 from admin_app.errors import BadRequest, Forbidden
 from admin_app.plugin import Authority, Chosen, Resource
 from admin_app.queries import rules, saved_views, selections
-from admin_app.queries.filters import ALIASES
+from admin_app.queries.filters import ALIASES, Filtered
 from admin_app.queries.listing import ListQuery, within
 from admin_app.queries.periods import Viewer
 from admin_app.queries.users import Actor
@@ -41,6 +41,11 @@ def understood(resource: Resource, text: str, viewer: Viewer) -> ListQuery:
     if not asked.narrowed and not asked.trash:
         raise BadRequest("This filter leaves nothing out. Say which rows are meant, such as status=open.")
     return asked
+
+
+def _filters(asked: ListQuery) -> tuple[Filtered, ...]:
+    """Every filter in force, those of the search included."""
+    return (*asked.filters, *(asked.search.filters if asked.search else ()))
 
 
 def _known(resource: Resource) -> set[str]:
@@ -96,10 +101,11 @@ async def by_filter(
     left_out = Chosen.of(resource.model, without).ids
     text = await _expanded(database, resource, text, authority) if text is not None else None
     asked = understood(resource, text, viewer) if text is not None else None
-    if asked is not None and viewer.user_id == NOBODY and any(NOBODY in item.ids for item in asked.filters):
+    if asked is not None and viewer.user_id == NOBODY and any(NOBODY in item.ids for item in _filters(asked)):
         raise BadRequest("“me” is nobody here: say with --as who acts.")
-    keys = selections.matching(resource, (text or "").strip().removeprefix("?"), viewer, visible, left_out)
     async with database.bookkeeping() as session:
+        plain = (text or "").strip().removeprefix("?")
+        keys = await selections.found(session, resource, plain, viewer, visible, left_out)
         kept = await selections.freeze(
             session,
             keys,

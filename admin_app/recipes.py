@@ -126,8 +126,9 @@ async def order(
 async def number(database: Database, registry: Registry, authority: Authority, recipe: Recipe, zone: ZoneInfo) -> int:
     """How many rows a recipe would be for now, counted up to one more than 10,000."""
     _, resource = parts(registry, recipe)
-    keys = selections.matching(resource, recipe.filter, viewer_of(authority, zone), visible_to(authority, resource))
+    viewer, visible = viewer_of(authority, zone), visible_to(authority, resource)
     async with database.read() as session:
+        keys = await selections.found(session, resource, recipe.filter, viewer, visible)
         return (await recipes.counts(session, [keys]))[0]
 
 

@@ -45,8 +45,25 @@ def matching(
     Raises BadRequest naming every parameter that is unknown or cannot be understood.
     """
     asked = ListQuery.parse(listed, parse_qsl(filter, keep_blank_values=True), viewer)
-    key = listed.model.id
-    keys = select(key).where(*replace(asked, visible=visible).conditions())
+    return _keys(replace(asked, visible=visible), without)
+
+
+async def found(
+    session: AsyncSession,
+    listed: Listed,
+    filter: str,  # noqa: A002  the column's name
+    viewer: Viewer,
+    visible: tuple[ColumnElement[bool], ...] = (),
+    without: Iterable[int] = (),
+) -> Select[int]:
+    """The same with what the database knows of the names and words that are looked for, as a list's page has it."""
+    asked = ListQuery.parse(listed, parse_qsl(filter, keep_blank_values=True), viewer)
+    return _keys(await replace(asked, visible=visible).understood(session), without)
+
+
+def _keys(asked: ListQuery, without: Iterable[int]) -> Select[int]:
+    key = asked.listed.model.id
+    keys = select(key).where(*asked.conditions())
     left_out = sorted(set(without))
     return keys.where(key != func.all(literal(left_out, ARRAY(BigInteger)))) if left_out else keys
 

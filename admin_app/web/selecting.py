@@ -84,10 +84,10 @@ async def freeze(request: Request, resource: Resource, form: FormData) -> int | 
         return None
     filter = whole(query) if everything else ""  # noqa: A001  the column's name
     desk, actor, keys = desk_of(request), actor_of(request), ticked.keys()
-    if everything:
-        without = by_ids(resource, [_text(form, "without")]).ids
-        keys = selections.matching(resource, filter, viewer_of(request), query.visible, without)
+    without = by_ids(resource, [_text(form, "without")]).ids if everything else ()
     async with desk.database.bookkeeping() as session:
+        if everything:
+            keys = await selections.found(session, resource, filter, viewer_of(request), query.visible, without)
         kept = await selections.freeze(
             session,
             keys,
@@ -153,7 +153,7 @@ async def told(request: Request, session: AsyncSession, resource: Resource, choi
     if not kept.filter:
         happened = await selections.drift(session, kept, model, list(present))
         return facts | {"since": _since(replace(happened, left=0, new=0))}
-    query = asked(request, resource, parse_qsl(kept.filter, keep_blank_values=True))
+    query = await asked(request, resource, parse_qsl(kept.filter, keep_blank_values=True)).understood(session)
     happened = await selections.drift(session, kept, model, query.conditions())
     return facts | {
         "chips": await chips(request, session, resource, query),
