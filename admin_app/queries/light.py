@@ -13,6 +13,7 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Dialect,
+    Integer,
     Select,
     TextualSelect,
     column,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     literal_column,
     null,
     select,
+    table,
     text,
     union_all,
 )
@@ -63,19 +65,18 @@ class Row:
 
 
 DIALECT: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
-ROW = ("id", "row_version", "row_label")
 Relation = RelationshipProperty[Any] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """What a page reads: of the list's own rows, and what is related to those few.
+    """What a page reads: the ids and keys of its rows, as `page`, and then all else of these few.
 
-    `own` are the columns of `page`. `statement` reads from it the id, version and label, then the columns of `names`,
-    three for each Reference, and at last the values of the keys.
+    So that an index may tell by itself which rows these are. `statement` reads the id, version and label, then the
+    columns of `names`, three for each Reference, and at last the values of the keys.
     """
 
-    own: tuple[Any, ...]
+    found: tuple[Any, ...]
     statement: TextualSelect
     names: tuple[tuple[str, Relation], ...]
 
@@ -92,7 +93,7 @@ class Shape:
         return self.statement.add_cte(whole.cte("page"))
 
     def _part(self, query: ListQuery, part: Part) -> Select[Any]:
-        found = select(*self.own).where(*query.conditions(), *part.conditions)
+        found = select(*self.found).where(*query.conditions(), *part.conditions)
         return found.order_by(*part.order).limit(query.size + 1)
 
     def row(self, found: Sequence[Any]) -> Row:
@@ -127,14 +128,15 @@ def shape_of(model: Any, names: tuple[str, ...], sort: str, default_sort: str) -
 def _shape_of(model: Any, names: tuple[str, ...], sort: str, default_sort: str) -> Shape:
     known = tuple((name, relation_of(model, name)) for name in names if in_sql(model, name))
     keys = keys_of(model, sort, default_sort)
-    own = [*_own(model, known), *(key.column.label(f"key_{place}") for place, key in enumerate(keys))]
-    page = select(*own).cte("page")
-    record = aliased(model, page)
-    read: list[Any] = [page.c[name] for name in ROW]
-    joined: list[Any] = []
-    for place, (name, relation) in enumerate(known):
+    found = [inspect(model).primary_key[0].label("id")]
+    found += [key.column.label(f"key_{place}") for place, key in enumerate(keys)]
+    page = table("page", *(column(item.name, item.type) for item in found))
+    record, long = aliased(model), long_columns(model)
+    read, joined = _itself(record, model), []
+    for name, relation in known:
         if relation is None:
-            read.append(page.c[f"value_{place}"])
+            value = getattr(record, name)
+            read.append(beginning(value) if name in long else value)
         elif relation.uselist:
             read.append(_many(getattr(record, name), relation))
         else:
@@ -142,27 +144,16 @@ def _shape_of(model: Any, names: tuple[str, ...], sort: str, default_sort: str) 
             joined.append(getattr(record, name).of_type(target))
             read += _reference(target, relation.mapper.class_)
     last = [page.c[f"key_{place}"] for place in range(len(keys))]
-    found = select(*read, *last).select_from(record)
+    whole = select(*read, *last).select_from(page).join(record, record.id == page.c.id)
     for related in joined:
-        found = found.outerjoin(related)
-    return Shape(tuple(own), _written(found.order_by(*ordered(last, keys))), known)
+        whole = whole.outerjoin(related)
+    return Shape(tuple(found), _written(whole.order_by(*ordered(last, keys))), known)
 
 
-def _own(model: type[Any], names: Sequence[tuple[str, Relation]]) -> list[Any]:
-    """The values of a list's own rows, and the columns by which they are related to others."""
-    long = long_columns(model)
-    version: Any = model.version if issubclass(model, Versioned) else literal_column("0")
-    label: Any = model.label if in_sql(model, "label") else null()
-    key: Any = inspect(model).primary_key[0]
-    read = [item.label(name) for item, name in zip((key, version, label), ROW, strict=True)]
-    local: dict[str, Any] = {}
-    for place, (name, relation) in enumerate(names):
-        if relation is None:
-            attribute = getattr(model, name)
-            read.append((beginning(attribute) if name in long else attribute).label(f"value_{place}"))
-        else:
-            local |= {item.name: item for item in relation.local_columns if item.name != "id"}
-    return read + list(local.values())
+def _itself(record: Any, model: type[Any]) -> list[Any]:
+    """The id of a row, its version, and how it is called."""
+    version = record.version if issubclass(model, Versioned) else literal_column("0", Integer)
+    return [record.id, version, record.label if in_sql(model, "label") else null()]
 
 
 def _reference(target: Any, model: type[Any]) -> list[Any]:
@@ -179,9 +170,8 @@ def _many(related: Any, relation: RelationshipProperty[Any]) -> ColumnElement[An
     return select(func.json_agg(in_order, type_=JSON)).where(related).scalar_subquery()
 
 
-def _written(found: Select[Any]) -> TextualSelect:
-    """A statement as its text behind the first part, of which nothing is left to be worked out when it is run."""
-    written = str(found.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True}))
-    beginning_with = "SELECT " + ", ".join(f"page.{name}" for name in ROW)
-    columns = [column(f"read_{place}", item.type) for place, item in enumerate(found.selected_columns)]
-    return text(written[written.index(beginning_with) :].replace(":", r"\:")).columns(*columns)
+def _written(whole: Select[Any]) -> TextualSelect:
+    """A statement as its text behind `page`, of which nothing is left to be worked out when it is run."""
+    written = str(whole.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True}))
+    columns = [column(f"read_{place}", item.type) for place, item in enumerate(whole.selected_columns)]
+    return text(written.replace(":", r"\:")).columns(*columns)
