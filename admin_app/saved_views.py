@@ -255,7 +255,7 @@ class Counts:
                 found[view.id] = number
             elif (rows := _rows(registry, actor, view, viewer)) is not None:
                 wanted[view.id] = rows
-        for key, number in (await _counted(database, wanted)).items():
+        for key, number in (await counted(database, wanted)).items():
             self.kept[keys[key]] = (now + (SLOW_SECONDS if number is None else SECONDS), number)
             found[key] = number
         if len(self.kept) > REMEMBERED:
@@ -274,7 +274,7 @@ def _rows(registry: Registry, actor: Actor, view: View, viewer: Viewer) -> Selec
     return select(literal(1)).select_from(resource.model).where(*query.conditions())
 
 
-async def _counted(database: Database, wanted: Mapping[int, Select[Any]]) -> dict[int, int | None]:
+async def counted(database: Database, wanted: Mapping[int, Select[Any]]) -> dict[int, int | None]:
     """Counts in one statement; where that takes too long, each alone, so that only slow ones have no number."""
     try:
         async with database.read() as session:
