@@ -107,7 +107,7 @@ async def _before(request: Request, action: Action, key: str | None) -> ChangeSe
     """What was done with this key before; raises Conflict where that was something else."""
     if key is None:
         return None
-    async with desk_of(request).database.read() as session:
+    async with desk_of(request).database.glance() as session:
         found = await change_sets.with_key(session, actor_of(request).user_id, key)
     if found is not None and found.action != action.permission:
         raise Conflict(f"This key was sent before, for {found.action}: send another with every new request.")

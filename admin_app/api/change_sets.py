@@ -46,7 +46,7 @@ async def as_answer(request: Request, key: int, *, status: int | None = None, se
 async def seen(request: Request, key: int, names: tuple[str, ...] = ()) -> ChangeSet:
     """A change set of the sender's own, or of anybody's for those who may see them; raises NotFound."""
     actor = actor_of(request)
-    async with desk_of(request).database.read() as session:
+    async with desk_of(request).database.glance() as session:
         found = await records.one(session, ChangeSet, key, names)
     if found is None or not (found.user_id == actor.user_id or actor.may("change_set.view")):
         raise NotFound

@@ -29,7 +29,7 @@ async def authenticate(request: Request) -> None:
     if not given:
         raise SignInRequired(WRONG)
     sent = SENT.fullmatch(given[0]) if len(given) == 1 else None
-    async with desk.database.read() as session:
+    async with desk.database.glance() as session:
         found = await users.bearer(session, token_hash(sent[1])) if sent else None
     if found is None:
         await _count(request)
