@@ -1,10 +1,10 @@
 """The columns of a list, and how what stands in them is written."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import String
 
@@ -23,16 +23,19 @@ BADGES = {TicketStatus: "status", TicketPriority: "priority", ChangeSetState: "s
 """Enumerations that have badges of their own."""
 ROOMY = 255
 """Characters from which on a text may take the room that is left."""
+SORTED_BY = 3
+"""Columns by which headings sort at the same time."""
 TRASH_COLUMNS = ("deleted_at", "deleted_by", "delete_reason")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of a list: what it holds, where its heading leads, and how its cells are shown.
+    """A column of a list: what it holds, how its cells are shown, and where its heading leads.
 
     The one that may `grow` takes the room that is left; those `below` it are shown in its cells. The one that `heads` a
     row names it, those that `leads` link to the record, the `headline` comes first where a row is a card, and what
-    `wraps` may take two lines where others do anyway.
+    `wraps` may take two lines where others do anyway. At `href` the list is sorted by this column, at `then` by it
+    where rows are equal so far; `direction` is how it is sorted by the column, and at which `place` among several.
     """
 
     name: str
@@ -45,8 +48,10 @@ class Column:
     leads: bool
     heads: bool
     headline: bool
-    href: str
-    direction: str
+    href: str = ""
+    direction: str = ""
+    place: int = 0
+    then: str = ""
 
     @property
     def style(self) -> str:
@@ -65,35 +70,46 @@ def shown_names(resource: Resource, query: ListQuery) -> tuple[str, ...]:
 
 def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -> list[Column]:
     """The columns of a list in order; `address(sort=…)` is the same list sorted otherwise."""
-    model, names = resource.model, shown_names(resource, query)
+    keys = query.sort.split(",")
+    known = {key.removeprefix("-"): (place, "desc" if key.startswith("-") else "asc") for place, key in enumerate(keys)}
+    further = query.sort != resource.default_sort and len(keys) < SORTED_BY
+    made = []
+    for column in _columns(resource.model, shown_names(resource, query)):
+        if sort := sort_name(resource, column.name):
+            place, direction = known.get(sort, (0, ""))
+            greatest = column.kind in {"time", "number"} or sort != column.name
+            down = direction == "asc" or (not direction and greatest)
+            then = address(sort=f"{query.sort},{'-' * greatest}{sort}") if further and not direction else ""
+            href = address(sort=f"{'-' * down}{sort}")
+            column = replace(column, href=href, direction=direction, place=place, then=then)
+        made.append(column)
+    return made
+
+
+@lru_cache(maxsize=1_000)
+def _columns(model: Any, names: tuple[str, ...]) -> list[Column]:
+    """How these columns are shown together, whoever looks and however they are sorted."""
     head = next((name for name in names if kind_of(model, name) not in {"record", "records"}), names[0])
     room = _roomiest(model, names)
     headline = room if room in model.lookup else head
     below = [
         name for name in names if room and hasattr(_target(model, name), "color") and kind_of(model, name) == "records"
     ]
-    made = []
-    for name in names:
-        kind, sort = kind_of(model, name), sort_name(resource, name)
-        direction = "" if sort != query.sort.removeprefix("-") else "desc" if query.sort.startswith("-") else "asc"
-        down = direction == "asc" or (not direction and (kind in {"time", "number"} or sort != name))
-        made.append(
-            Column(
-                name=name,
-                label=label_of(model, name),
-                kind=kind,
-                badge=_badge(model, name, kind),
-                wraps=bool(below) and _target(model, name) is User,
-                grow=name == room,
-                below=name in below,
-                leads=name == head or (name == room and name in model.lookup),
-                heads=name == head,
-                headline=name == headline,
-                href=address(sort=f"-{sort}" if down else sort) if sort else "",
-                direction=direction,
-            )
+    return [
+        Column(
+            name=name,
+            label=label_of(model, name),
+            kind=(kind := kind_of(model, name)),
+            badge=_badge(model, name, kind),
+            wraps=bool(below) and _target(model, name) is User,
+            grow=name == room,
+            below=name in below,
+            leads=name == head or (name == room and name in model.lookup),
+            heads=name == head,
+            headline=name == headline,
         )
-    return made
+        for name in names
+    ]
 
 
 def _target(model: type[Any], name: str) -> type[Any] | None:
@@ -121,7 +137,7 @@ def _length(model: type[Any], name: str) -> int | None:
     return kind.length or 0 if kind_of(model, name) == "text" and isinstance(kind, String) else None
 
 
-def summary(value: Any, zone: ZoneInfo) -> list[tuple[str, str]]:
+def summary(value: Any, zone: tzinfo) -> list[tuple[str, str]]:
     """A JSON object, or the fields of an audit entry, as names and what is said of each: `Status`, `Open → Closed`."""
     if isinstance(value, dict):
         return [(humanized(name), _said(item, zone)) for name, item in value.items()]
@@ -130,12 +146,12 @@ def summary(value: Any, zone: ZoneInfo) -> list[tuple[str, str]]:
     return [(field.label, _change(field, zone)) for field in value]
 
 
-def _change(field: FieldChange, zone: ZoneInfo) -> str:
+def _change(field: FieldChange, zone: tzinfo) -> str:
     now = _said(field.new, zone)
     return now if field.old is None else f"{_said(field.old, zone)} → {now}"
 
 
-def _said(value: Any, zone: ZoneInfo) -> str:
+def _said(value: Any, zone: tzinfo) -> str:
     match value:
         case None | "":
             return "empty"

@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from sqladmin.templating import Jinja2Templates
@@ -15,9 +14,10 @@ from admin_app.errors import BackdeskError, BadInput, ChangedMeanwhile, Conflict
 from admin_app.inputs import Input
 from admin_app.plugin import Resource
 from admin_app.queries import records, rows, rules
-from admin_app.web import cells, forms, panel
-from admin_app.web.context import acting, actor_of, desk_of, form_of, path, record_path, render, zone_of
+from admin_app.web import cells, forms
+from admin_app.web.context import acting, actor_of, desk_of, form_of, path, render, zone_of
 from admin_app.web.selecting import asked
+from admin_app.web.table import Table
 
 
 def editable(request: Request, resource: Resource) -> list[str]:
@@ -130,7 +130,7 @@ async def _overtaken(request: Request, edited: Edited, templates: Jinja2Template
 
 async def _saved(request: Request, edited: Edited, saved: Saved, templates: Jinja2Templates) -> Response:
     """The row as it is now, with the columns that the list shows, and what was done, with a way to take it back."""
-    resource, item, reader = edited.resource, edited.item, panel.Reader(request)
+    resource, item = edited.resource, edited.item
     shown = request.query_params.get("columns", "")
     query = asked(request, resource, [("columns", shown)])
     async with desk_of(request).database.read() as session:
@@ -139,17 +139,14 @@ async def _saved(request: Request, edited: Edited, saved: Saved, templates: Jinj
         page = await rows.page_of(session, only, cells.shown_names(resource, query))
         labels = await forms.labels_for(session, [item], edited.sent.texts)
     value = forms.shown(item, edited.sent.texts.get(item.name), labels) or "empty"
+    table = Table(request, resource, cells.columns(resource, query, lambda **instead: ""), selectable=False)
     context = {
         "row": page.rows[0],
-        "columns": cells.columns(resource, query, lambda **instead: ""),
+        "cells": table.cells(page.rows[0]),
         "saved": saved,
         "said": f"{item.label} of {saved.record.label} is now {value}." if saved.changed else "Nothing was changed.",
         "change_set_url": path("change_set", "details", saved.change_set_id),
         "undo_url": path("change_set", saved.change_set_id, "undo"),
         "key": secrets.token_urlsafe(16),
-        "name_of": reader.name_of,
-        "href_of": reader.href_of,
-        "record_url": partial(record_path, resource),
-        "summary": partial(cells.summary, zone=zone_of(request)),
     }
     return await render(request, templates, "backdesk/inline_saved.html", context)

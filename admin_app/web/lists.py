@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from sqladmin.templating import Jinja2Templates
@@ -17,9 +16,10 @@ from admin_app.queries import rows
 from admin_app.queries.listing import APPEARANCE, BEGINNING, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
 from admin_app.web import building, cells, columns, counting, deeds, facets, offers, panel, saved_views, selecting
-from admin_app.web.context import actor_of, desk_of, path, record_path, render, zone_of
+from admin_app.web.context import actor_of, desk_of, path, render
 from admin_app.web.entries import in_words
 from admin_app.web.exports import FORMATS
+from admin_app.web.table import Table
 
 
 async def page(request: Request, resource: Resource, templates: Jinja2Templates) -> Response:
@@ -40,12 +40,15 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         shown = await in_words(request, session, found.rows, names) if resource.model is AuditLog else found.rows
     known = counting.Count(None if found.previous or found.next else len(found.rows))
     reader, address = panel.Reader(request), panel.addresses(path(resource.name, "list"), query)
+    offered, selected_urls = offers.of_list(request, resource, trash=query.trash), _selected_urls(request, resource)
+    shown_columns = cells.columns(resource, query, address)
     context = {
         "title": _title(resource, query),
         "within": saved_views.of_list(request, resource, asked, query),
         "resource": resource,
         "query": query,
-        "columns": cells.columns(resource, query, address),
+        "columns": shown_columns,
+        "table": Table(request, resource, shown_columns, selectable=bool(offered["actions"] or selected_urls)),
         "rows": shown,
         "count": known.number,
         "count_text": known.text,
@@ -54,13 +57,9 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "kept": panel.kept(query),
         "controls": panel.controls(resource, query, named, reader.name_of, address),
         "chips": panel.chips(resource, query, named, reader.name_of, address),
-        "name_of": reader.name_of,
-        "href_of": reader.href_of,
-        "record_url": partial(record_path, resource),
-        "summary": partial(cells.summary, zone=zone_of(request)),
-        **offers.of_list(request, resource, trash=query.trash),
+        **offered,
         "may": actor_of(request).may,
-        "selected_urls": _selected_urls(request, resource),
+        "selected_urls": selected_urls,
         "filter": panel.encoded(query.pairs()),
         "remembered_as": f"{resource.name}?{panel.encoded(query.pairs(**APPEARANCE, sort=None))}",
         **_links(resource, query, found, address),

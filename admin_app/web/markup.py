@@ -55,6 +55,26 @@ def badge_priority(value: object) -> Markup:
     return badge(word.capitalize(), f"priority-{word}")
 
 
+@cache
+def badge_state(value: object) -> Markup:
+    """How far a change set is; one that is under way turns."""
+    word = _word(value)
+    if word == "running":
+        return Markup('<span class="badge info"><span class="spinner small" aria-hidden="true"></span>Running</span>')
+    tone, sign = STATES[word]
+    return badge(word.capitalize(), tone, sign)
+
+
+STATES = {
+    "queued": ("warning", "clock"),
+    "completed": ("success", "check-circle"),
+    "failed": ("error", "x-circle"),
+    "cancelled": ("", "x"),
+    "undone": ("violet", "undo"),
+}
+"""The tone and the icon of a change set's state."""
+
+
 def _word(value: object) -> str:
     return str(value.value) if isinstance(value, enum.Enum) else str(value)
 
@@ -113,5 +133,5 @@ def linked(label: object, href: str | None = None, color: object = None) -> Mark
 
 
 PARTS: dict[str, Callable[..., Any]] = {
-    part.__name__: part for part in (badge, badge_status, badge_priority, tag, time, zone, avatar, linked)
+    part.__name__: part for part in (badge, badge_status, badge_priority, badge_state, tag, time, zone, avatar, linked)
 }
