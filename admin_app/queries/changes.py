@@ -40,6 +40,9 @@ NOT_FOUND = "not found"
 
 CHANGED, UNCHANGED = "changed", "unchanged"
 
+NOTED = "noted"
+"""In the `info` of a session: whether outcomes were noted in it."""
+
 REASON_LENGTH = 300
 """Characters that are kept of why a row was skipped, or failed."""
 
@@ -207,7 +210,7 @@ async def write(
             counted = counted.add_cte(statement.returning(literal_column("1")).cte(f"written_{number}"))
         if chosen.change_set_id is not None:
             of_rows = select(literal(chosen.change_set_id, BigInteger), rows.c.id, rows.c.outcome)
-            counted = counted.add_cte(_noted(of_rows).returning(literal_column("1")).cte("noted"))
+            counted = counted.add_cte(_noted(session, of_rows).returning(literal_column("1")).cte("noted"))
     counts = {row.outcome: row.number for row in await session.execute(counted)}
     return await _counted(session, chosen, counts)
 
@@ -224,7 +227,7 @@ async def record(
     ids = literal(list(outcomes), ARRAY(BigInteger))
     texts = literal([text[:REASON_LENGTH] for text in outcomes.values()], ARRAY(String))
     rows = select(literal(chosen.change_set_id, BigInteger), func.unnest(ids), func.unnest(texts), literal(failed))
-    await session.execute(_noted(rows))
+    await session.execute(_noted(session, rows))
 
 
 async def forget(session: AsyncSession, days: int, *, most: int = 100) -> int:
@@ -239,10 +242,17 @@ async def forget(session: AsyncSession, days: int, *, most: int = 100) -> int:
     return len(ids)
 
 
-def _noted(rows: Select[Any]) -> Any:
-    """The statement that notes outcomes; where an action does two things to a row, the one that matters more stands."""
+def _noted(session: AsyncSession, rows: Select[Any]) -> Any:
+    """The statement that notes outcomes; where an action does two things to a row, the one that matters more stands.
+
+    Looking for an earlier note of each row costs as much as noting it, so the first statement of a session does not:
+    no two sessions note the same row of a change set.
+    """
     names = ["change_set_id", "record_id", "outcome", "failed"][: len(rows.selected_columns)]
     noted = insert(RowOutcome).from_select(names, rows)
+    if not session.info.get(NOTED):
+        session.info[NOTED] = True
+        return noted
     later = noted.excluded.outcome
     matters = and_(RowOutcome.outcome != CHANGED, or_(later == CHANGED, RowOutcome.outcome == UNCHANGED))
     return noted.on_conflict_do_update(
@@ -260,7 +270,7 @@ async def _counted(session: AsyncSession, chosen: Chosen[Any], counts: dict[str,
             ours = (RowOutcome.change_set_id == chosen.change_set_id, RowOutcome.record_id == keys.c[0])
             known = select(RowOutcome.record_id).where(*ours).correlate(keys).exists()
             absent = select(literal(chosen.change_set_id, BigInteger), keys.c[0], literal(NOT_FOUND))
-            await session.execute(_noted(absent.where(~known)))
+            await session.execute(_noted(session, absent.where(~known)))
     return Outcome(changed=changed, unchanged=unchanged, skipped=counts)
 
 
