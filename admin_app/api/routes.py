@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from admin_app.api import actions, change_sets, openapi, records
+from admin_app.api import actions, change_sets, exports, openapi, records
 from admin_app.api.answers import handle
 from admin_app.api.tokens import authenticate
 from admin_app.errors import BackdeskError
@@ -27,6 +27,7 @@ def application() -> Starlette:
         _at("/change_set/{id}/retry", POST=actions.retry),
         _at("/change_set/{id}/cancel", POST=actions.cancel),
         _at("/{resource}/actions/{action}", POST=actions.do),
+        _at("/{resource}/export", GET=exports.whole),
         _at("/{resource}/{id}", GET=records.single, PATCH=records.change),
     ]
     kinds: tuple[type[Exception], ...] = (BackdeskError, HTTPException, Exception)
