@@ -26,7 +26,7 @@ from admin_app.errors import BackdeskError, Conflict, Forbidden, NotFound, Unava
 from admin_app.exports import jobs as exports
 from admin_app.models import ChangeSet, ChangeSetState, RowOutcome
 from admin_app.plugin import Authority, Chosen
-from admin_app.queries import changes, rules, selections, undo, users, work
+from admin_app.queries import changes, rules, selections, spelling, undo, users, work
 from admin_app.queries.readable import mapper_of
 from admin_app.queries.selections import UNFINISHED
 from admin_app.queries.users import Actor
@@ -43,6 +43,9 @@ LOOK = timedelta(seconds=2)
 
 WAIT = timedelta(seconds=2)
 """How long work waits that comes after other work of the same person."""
+
+WORD_BATCHES = 20
+"""Times that words of new tickets are counted in a row, before other work has its turn."""
 
 TRIES = 20
 """Times in a row that the database may fail a chunk before the work is given up."""
@@ -210,6 +213,7 @@ class Worker:
         pgq.entrypoint(queue.EXPORT, concurrency_limit=1)(self._export)
         pgq.schedule("sweep", "17 * * * *")(self._sweep)
         pgq.schedule("adopt", "* * * * *")(self._adopt)
+        pgq.schedule("words", "* * * * *")(self._count_words)
         running = asyncio.create_task(
             pgq.run(dequeue_timeout=LOOK, heartbeat_timeout=HEARTBEAT, shutdown_on_listener_failure=True, batch_size=1)
         )
@@ -269,6 +273,14 @@ class Worker:
         """Put work that lost its place in the queue into it again."""
         await adopt(self.database)
         await exports.adopt(self.database)
+
+    async def _count_words(self, schedule: Any) -> None:
+        """Go on counting the words of new tickets, from which searches that find nothing are corrected."""
+        for _ in range(WORD_BATCHES):
+            async with self.database.bookkeeping() as session:
+                more = await spelling.count_words(session)
+            if not more or self.stopping.is_set():
+                return
 
     async def _sweep(self, schedule: Any) -> None:
         """Forget selections and exports that have expired, and what became of each row long ago."""

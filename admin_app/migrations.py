@@ -80,6 +80,7 @@ async def upgrade(owner_url: URL, app_url: URL | None = None, plugins: Sequence[
         await _create_role(connection, app_url)
         lines = [await connection.run_sync(_upgrade, branch, branches) for branch in branches]
         await triggers.install(connection)
+        lines += await _install_trigrams(connection)
         await queue.install(connection)
         await _grant(connection)
         return lines
@@ -107,6 +108,23 @@ async def _owner(url: URL) -> AsyncIterator[AsyncConnection]:
     finally:
         await connection.close()
         await engine.dispose()
+
+
+TRIGRAMS = "ix_search_words_trigrams"
+"""An index that no model tells of, because not every server can have it."""
+
+
+async def _install_trigrams(connection: AsyncConnection) -> list[str]:
+    """What finds words that are spelled alike; a sentence where the owner may not have it, and search goes without."""
+    try:
+        async with connection.begin_nested():
+            await connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public"))
+            index = f"CREATE INDEX IF NOT EXISTS {TRIGRAMS} ON search_words USING gin (word gin_trgm_ops)"
+            await connection.execute(text(index))
+    except DBAPIError:
+        what = "search: misspelled words are not corrected, because the extension pg_trgm is missing here."
+        return [f"{what} Let an administrator run CREATE EXTENSION pg_trgm, then `backdesk db upgrade`."]
+    return []
 
 
 def _upgrade(connection: Connection, branch: Branch, branches: Sequence[Branch]) -> str:
@@ -145,7 +163,7 @@ def comparison(branch: Branch, plugins: Iterable[str]) -> dict[str, object]:
         return "sa.DateTime(timezone=True)" if isinstance(item, Instant) else False
 
     def include_object(item: object, name: str | None, kind: str, reflected: bool, other: object) -> bool:
-        return not isinstance(item, Table) or branch.owns(item.name, plugins)
+        return name != TRIGRAMS and (not isinstance(item, Table) or branch.owns(item.name, plugins))
 
     return {
         "version_table": branch.version_table,

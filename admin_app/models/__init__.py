@@ -21,6 +21,7 @@ from admin_app.models.base import (
 from admin_app.models.comment import Comment
 from admin_app.models.desk import Outbox, Recipe, SavedView, Selection, SelectionItem, ShippedView
 from admin_app.models.export import Export, ExportState
+from admin_app.models.search import SearchPosition, SearchWord
 from admin_app.models.tag import Tag, TicketTag
 from admin_app.models.ticket import (
     ACTIVE,
@@ -67,6 +68,8 @@ __all__ = [
     "RowOutcome",
     "SavedView",
     "ScanStatus",
+    "SearchPosition",
+    "SearchWord",
     "Selection",
     "SelectionItem",
     "ShippedView",

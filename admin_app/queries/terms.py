@@ -10,8 +10,8 @@ or inch marks; a quotation mark or parenthesis that is opened at the beginning o
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 DEEPEST = 20
@@ -139,6 +139,21 @@ def joined(terms: "list[Term]") -> Term | None:
     if len(flat) > 1:
         return All(tuple(flat))
     return flat[0] if flat else None
+
+
+def respelled(term: Term, words: Mapping[str, str]) -> Term:
+    """The same with other words in place of these, which are in lower case."""
+    match term:
+        case Text(text):
+            return replace(term, text=" ".join(words.get(word.lower(), word) for word in text.split()))
+        case Not(inner):
+            return Not(respelled(inner, words))  # type: ignore[arg-type]
+        case All(terms):
+            return All(tuple(respelled(one, words) for one in terms))  # type: ignore[misc]
+        case Either(terms):
+            return Either(tuple(respelled(one, words) for one in terms))  # type: ignore[misc]
+        case Field():
+            return term
 
 
 def _is_word(term: Term) -> bool:
