@@ -103,7 +103,7 @@ async def _values(session: AsyncSession, query: ListQuery, names: Sequence[str])
     first = _first_rows(query, names)
     total = select(literal("").label("name"), null().label("value"), func.count().label("number")).select_from(first)
     parts = [select(part.subquery()) for part in (_grouped(query.listed.model, first, name) for name in names)]
-    rows = (await session.execute(union_all(total, *parts))).tuples().all()
+    rows = (await session.execute(union_all(total, *parts))).all()
     more = next(number for name, _, number in rows if not name) > CAPPED
     counts = {name: tuple((value, number) for known, value, number in rows if known == name) for name in names}
     return {name: Facet(name, _ranked(counts[name]), more) for name in names}
@@ -249,6 +249,6 @@ async def counted(
     for place, span in enumerate(spans):
         within = (column >= viewer.midnight(span.first), column < viewer.midnight(span.after))
         found = select(literal(1)).select_from(query.listed.model).where(*conditions, *within).limit(MANY + 1)
-        each.append(select(literal(place), func.count()).select_from(found.subquery()))
-    numbers = dict((await session.execute(union_all(*each))).tuples().all())
+        each.append(select(literal(place).label("place"), func.count().label("number")).select_from(found.subquery()))
+    numbers = {row.place: row.number for row in await session.execute(union_all(*each))}
     return [replace(span, count=numbers[place]) for place, span in enumerate(spans) if numbers[place]]

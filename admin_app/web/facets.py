@@ -18,6 +18,7 @@ from admin_app.queries import facets
 from admin_app.queries.facets import CAPPED, MANY, OVERDUE, Facet, Span
 from admin_app.queries.filters import NONE, Filtered, Word, choices_of, kind_of, optional, relation_of
 from admin_app.queries.listing import APPEARANCE, ListQuery
+from admin_app.queries.periods import Viewer
 from admin_app.queries.readable import humanized
 from admin_app.web import panel, selecting
 from admin_app.web.context import desk_of, path, render
@@ -54,11 +55,16 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
     groups: list[Group] = []
     more = late = False
     try:
-        groups, more = await _values(request, resource, query, address)
+        async with desk_of(request).database.read() as session:
+            await facets.hurry(session)
+            query = await query.understood(session)
+            groups, more = await _values(request, session, resource, query, address)
+            name, viewer = facets.main_time(resource), selecting.viewer_of(request)
+            spans = await facets.spans_of(session, query, name, viewer) if name else []
+        if name and (links := await _dated(request, query, name, spans, viewer, address)):
+            groups.append(Group(name, label_of(resource.model, name), links, _above(name, spans, address)))
     except Unavailable:
         late = True
-    if dates := await _dates(request, resource, query, address):
-        groups.append(dates)
     context = {
         "title": f"What these {resource.label_plural.lower()} are",
         "resource": resource,
@@ -81,7 +87,8 @@ def slots(resource: Resource) -> list[str]:
     found = []
     for name in facets.facetable(resource):
         if name != OVERDUE and kind_of(model, name) == "choice":
-            found += [f"facet-{name}-{value}" for value in [*choices_of(model, name), NONE]]
+            values = choices_of(model, name) + [NONE] * optional(model, name)
+            found += [f"facet-{name}-{value}" for value in values]
         else:
             found.append(f"facet-{name}")
     time = facets.main_time(resource)
@@ -92,12 +99,10 @@ def slots(resource: Resource) -> list[str]:
 
 
 async def _values(
-    request: Request, resource: Resource, query: ListQuery, address: Callable[..., str]
+    request: Request, session: AsyncSession, resource: Resource, query: ListQuery, address: Callable[..., str]
 ) -> tuple[list[Group], bool]:
-    async with desk_of(request).database.read() as session:
-        await facets.hurry(session)
-        found = await facets.values_of(session, await query.understood(session))
-        named = await _names(request, session, resource, found)
+    found = await facets.values_of(session, query)
+    named = await _names(request, session, resource, found)
     present = {item.name: item for item in query.filters if not item.negated}
     groups = [_group(resource, query, one, present.get(one.name), named, address) for one in found]
     return [group for group in groups if group.links], any(one.more for one in found)
@@ -210,27 +215,18 @@ def _number(number: int, facet: Facet) -> str:
 # ---- Dates
 
 
-async def _dates(request: Request, resource: Resource, query: ListQuery, address: Callable[..., str]) -> Group | None:
-    """The years, months or days of the list's main time; None where there is no such time, or no rows."""
-    name, viewer = facets.main_time(resource), selecting.viewer_of(request)
-    if name is None:
-        return None
-    database = desk_of(request).database
+async def _dated(
+    request: Request, query: ListQuery, name: str, spans: Sequence[Span], viewer: Viewer, address: Callable[..., str]
+) -> list[Link]:
+    """Years, months or days with their numbers; all of them without any where counting takes too long."""
     try:
-        async with database.read() as session:
-            await facets.hurry(session)
-            spans = await facets.spans_of(session, query, name, viewer)
-    except Unavailable:
-        return None
-    try:
-        async with database.read() as session:
+        async with desk_of(request).database.read() as session:
             await facets.hurry(session, DATES_MS)
-            spans = await facets.counted(session, await query.understood(session), name, spans, viewer)
+            spans = await facets.counted(session, query, name, spans, viewer)
     except Unavailable:
         pass
-    first, after = facets.period_of(query, name, viewer)
-    links = [_span(name, span, (first, after) == (span.first, span.after), address) for span in spans]
-    return Group(name, label_of(resource.model, name), links, _above(name, spans, address)) if links else None
+    chosen = facets.period_of(query, name, viewer)
+    return [_span(name, span, chosen == (span.first, span.after), address) for span in spans]
 
 
 def _span(name: str, span: Span, chosen: bool, address: Callable[..., str]) -> Link:

@@ -86,7 +86,7 @@ def _model_of(record: Any) -> type[Any]:
 
 def encoded(pairs: Sequence[tuple[str, str]]) -> str:
     """Parameters as they stand behind the ? of an address."""
-    return urlencode(pairs, safe=",:", quote_via=quote)
+    return urlencode(pairs, safe=",:!", quote_via=quote)
 
 
 def with_query(base: str, pairs: Sequence[tuple[str, str]]) -> str:
