@@ -141,7 +141,7 @@ class Search:
                 return texts + [branch for one in rest for branch in self._branches(one)]
             case All(terms):
                 plain, rest = self._split(terms)
-                several = [self._words(plain)] * bool(plain) + [self._branches(one) for one in rest]
+                several = ([self._words(plain)] if plain else []) + [self._branches(one) for one in rest]
                 several.sort(key=len)
                 fixed = [or_(*found) for found in several[:-1]]
                 return [and_(branch, *fixed) for branch in several[-1]]
