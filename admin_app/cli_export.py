@@ -69,6 +69,7 @@ async def _export(
         query = await _understood(desk, resource, where, who)
         async with desk.database.read() as session:
             await unhurried(session, 1)
+            query = await query.understood(session)
             expected = await rows.count_of(session, query, MOST)
         facts = parameters_of(Asked(resource, layout, urlencode(query.pairs()), expected, str(who.zone)))
         async with desk.database.transaction(who.acting, f"{resource.name}.export", parameters=facts):

@@ -206,6 +206,6 @@ async def listed(
     if kept is not None:
         chosen = Chosen.frozen(resource.model, kept.id, kept.row_count)
         return replace(query, among=chosen.where(resource.model.id))  # type: ignore[attr-defined]
-    if query.change_set and await touched.is_noted(session, query.change_set):
-        return replace(query, audited=False)
-    return query
+    query = await query.understood(session)
+    noted = query.change_set is not None and await touched.is_noted(session, query.change_set)
+    return replace(query, audited=not noted)

@@ -107,7 +107,7 @@ async def wish(
     numbers = [value for name, value in rest if name == "selection" and value]
     if not numbers:
         query = selecting.asked(request, resource, [pair for pair in rest if pair[0] != "selection"])
-        return Wanted(resource, await _noted(request, query), layout, None)
+        return Wanted(resource, await _understood(request, query), layout, None)
     choice = await selecting.chosen(request, resource, QueryParams([("selection", numbers[-1])]))
     assert choice.selection is not None  # noqa: S101  it was named
     query = selecting.asked(request, resource, parse_qsl(choice.selection.filter, keep_blank_values=True))
@@ -115,12 +115,12 @@ async def wish(
     return Wanted(resource, replace(query, among=among), layout, choice.selection.id)
 
 
-async def _noted(request: Request, query: ListQuery) -> ListQuery:
-    """A list of what a change set touched, without the audit log where that is not needed."""
-    if not query.change_set:
-        return query
+async def _understood(request: Request, query: ListQuery) -> ListQuery:
+    """A list with what the database knows of its words, and without the audit log where that is not needed."""
     async with desk_of(request).database.read() as session:
-        return replace(query, audited=not await is_noted(session, query.change_set))
+        query = await query.understood(session)
+        noted = query.change_set is not None and await is_noted(session, query.change_set)
+    return replace(query, audited=not noted)
 
 
 async def sent(request: Request, wanted: Wanted, expected: int, door: Door = Door.WEB) -> Response:

@@ -19,7 +19,6 @@ from admin_app.web import exporting, panel
 from admin_app.web.context import Notice, acting, actor_of, desk_of, form_of, path, redirect, render, zone_of
 from admin_app.web.exporting import HOME, KINDS
 
-FORMATS = MEDIA
 GUARDED = {"content-security-policy": "default-src 'none'; sandbox", "cache-control": "private, no-store"}
 """Whatever a file holds, a browser saves it and runs nothing of it."""
 

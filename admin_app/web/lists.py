@@ -15,10 +15,21 @@ from admin_app.plugin import Resource
 from admin_app.queries import rows
 from admin_app.queries.listing import APPEARANCE, BEGINNING, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
-from admin_app.web import building, cells, columns, counting, deeds, facets, offers, panel, saved_views, selecting
+from admin_app.web import (
+    building,
+    cells,
+    columns,
+    counting,
+    deeds,
+    exporting,
+    facets,
+    offers,
+    panel,
+    saved_views,
+    selecting,
+)
 from admin_app.web.context import actor_of, desk_of, path, render
 from admin_app.web.entries import in_words
-from admin_app.web.exports import FORMATS
 from admin_app.web.table import Table
 
 
@@ -40,7 +51,8 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         shown = await in_words(request, session, found.rows, names) if resource.model is AuditLog else found.rows
     known = counting.Count(None if found.previous or found.next else len(found.rows))
     reader, address = panel.Reader(request), panel.addresses(path(resource.name, "list"), query)
-    offered, selected_urls = offers.of_list(request, resource, trash=query.trash), _selected_urls(request, resource)
+    offered = offers.of_list(request, resource, trash=query.trash)
+    exported = exporting.offer(request, resource, query, names)
     shown_columns = cells.columns(resource, query, address)
     context = {
         "title": _title(resource, query),
@@ -48,7 +60,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "resource": resource,
         "query": query,
         "columns": shown_columns,
-        "table": Table(request, resource, shown_columns, selectable=bool(offered["actions"] or selected_urls)),
+        "table": Table(request, resource, shown_columns, selectable=bool(offered["actions"] or exported)),
         "rows": shown,
         "count": known.number,
         "count_text": known.text,
@@ -59,7 +71,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "chips": panel.chips(resource, query, named, reader.name_of, address),
         **offered,
         "may": actor_of(request).may,
-        "selected_urls": selected_urls,
+        "exporting": exported,
         "filter": panel.encoded(query.pairs()),
         "remembered_as": f"{resource.name}?{panel.encoded(query.pairs(**APPEARANCE, sort=None))}",
         **_links(resource, query, found, address),
@@ -91,7 +103,6 @@ async def _read(session: AsyncSession, query: ListQuery, names: Sequence[str]) -
 def _links(resource: Resource, query: ListQuery, found: rows.Page[Any], address: Any) -> dict[str, Any]:
     """The addresses that lead on from a list."""
     base = path(resource.name, "list")
-    whole = query.alone.pairs(**BEGINNING, size=None, density=None)
     return {
         "clear_url": panel.with_query(base, [("trash", "yes")] if query.trash else []),
         "live_url": base,
@@ -102,16 +113,9 @@ def _links(resource: Resource, query: ListQuery, found: rows.Page[Any], address:
         "first_url": address(**BEGINNING) if found.previous else "",
         "last_url": address(**BEGINNING | {"before": "end"}) if found.next else "",
         "sizes": [(size, address(size=str(size)), size == query.size) for size in SIZES],
-        "export_urls": [(kind, panel.with_query(path(resource.name, "export", kind), whole)) for kind in FORMATS],
         "columns_url": panel.with_query(path(resource.name, "columns"), query.pairs(**BEGINNING)),
         "facets_url": facets.source(resource, query),
         "facet_slots": facets.slots(resource),
         "build_url": building.source(resource, query),
         "create_url": path(resource.name, "create"),
     }
-
-
-def _selected_urls(request: Request, resource: Resource) -> list[tuple[str, str]]:
-    """Where what is ticked is sent to become a file, by kind of file; none for those who may not export."""
-    may = actor_of(request).may(f"{resource.name}.export")
-    return [(kind, path(resource.name, "selected", kind)) for kind in FORMATS] if may else []
