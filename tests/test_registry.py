@@ -244,6 +244,40 @@ HOSTILE = [
         "view() would be open to whoever may see everything",
         "Call it after what it changes.",
     ),
+    Hostile(
+        "p035_no_letter",
+        BEGIN + ACTION.replace("(Ticket,", "(Ticket, key='j',"),
+        "P035",
+        FIRST,
+        "act(): 'j' cannot be a key.",
+        "Choose one letter from a to z, but none of e, g, j, k, o, u, x.",
+    ),
+    Hostile(
+        "p035_taken",
+        BEGIN + ACTION.replace("(Ticket,", "(Ticket, key='a',"),
+        "P035",
+        FIRST,
+        "act(): the key 'a' is also that of assign.assign.",
+        "Choose another letter, or none.",
+    ),
+    Hostile(
+        "p036_not_shown",
+        BEGIN + "plugin.resource(UserSession, columns=('id',), form=('expires_at',), inline=('expires_at',))\n",
+        "P036",
+        FIRST,
+        "inline: 'expires_at' is not in columns.",
+        "Add it to columns, or leave it out of inline.",
+    ),
+    Hostile(
+        "p036_long",
+        BEGIN
+        + "from admin_app.models import Recipe\n"
+        + "plugin.resource(Recipe, columns=('filter',), form=('filter',), inline=('filter',))\n",
+        "P036",
+        FIRST + 1,
+        "inline: Recipe.filter cannot be edited in a list.",
+        "Name short texts, choices, times, numbers or relationships.",
+    ),
 ]
 
 

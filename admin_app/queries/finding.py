@@ -1,32 +1,33 @@
-"""Records of several resources by what somebody types: a few of each, in one statement."""
+"""Records of several resources by what somebody types: a few of each, in at most three statements."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, cast, func, inspect, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.hybrid import hybrid_property
 
+from admin_app.errors import BadRequest
 from admin_app.models import Base, SoftDelete, Ticket
+from admin_app.queries import rows
 from admin_app.queries.filters import BIGGEST
+from admin_app.queries.listing import ListQuery
 from admin_app.queries.lookup import rank
 
 EACH = 6
 """Records of one resource that are found at once."""
 
-UNRANKED: tuple[type[Base], ...] = (Ticket,)
-"""Models with so many rows that those which match cannot all be put in order of how well they do; the newest come."""
+LARGE: tuple[type[Base], ...] = (Ticket,)
+"""Models with so many rows that those which match cannot be put in order of how well they do: the list's first come."""
 
 
 @dataclass(frozen=True)
 class Sought:
-    """Where to look: a resource's name and model, and what a row must fulfil to match."""
+    """Where to look: in the list of the resource of this name, for what its search makes of the text."""
 
     name: str
-    model: type[Any]
-    conditions: tuple[ColumnElement[bool], ...]
-    visible: tuple[ColumnElement[bool], ...] = ()
+    query: ListQuery
 
 
 @dataclass(frozen=True)
@@ -39,36 +40,55 @@ class Found:
 
 
 async def records(session: AsyncSession, sought: Sequence[Sought], text: str) -> list[Found]:
-    """At most six records of each resource; the one that has this number or unique name first, the trash left out."""
-    if not sought:
+    """At most six records of each resource; the one that has this number or unique name first, the trash left out.
+
+    A resource of which the text asks what nobody understands, such as `status:nowhere`, is looked in by number only.
+    """
+    understood = [await _understood(session, place) for place in sought]
+    parts = [_exact(place, text) for place in sought]
+    parts += [_matching(place, text) for place in understood if place and place.query.listed.model not in LARGE]
+    if not parts:
         return []
-    parts = [part for place in sought for part in (_exact(place, text), _matching(place, text))]
-    rows = (await session.execute(union_all(*(select(part.subquery()) for part in parts)))).all()
-    found = dict.fromkeys(Found(row.resource, row.id, row.label) for row in sorted(rows, key=lambda row: row.rank))
-    return [one for place in sought for one in [one for one in found if one.resource == place.name][:EACH]]
+    read = (await session.execute(union_all(*(select(part.subquery()) for part in parts)))).all()
+    found = [Found(row.resource, row.id, row.label) for row in sorted(read, key=lambda row: row.rank)]
+    for place in understood:
+        if place and place.query.listed.model in LARGE:
+            page = await rows.page_of(session, replace(place.query, size=EACH), ())
+            found += [Found(place.name, row.id, row.label) for row in page.rows]
+    return [one for place in sought for one in _few_of(place, found)]
+
+
+def _few_of(place: Sought, found: Sequence[Found]) -> list[Found]:
+    return list({one.id: one for one in found if one.resource == place.name}.values())[:EACH]
+
+
+async def _understood(session: AsyncSession, place: Sought) -> Sought | None:
+    try:
+        return replace(place, query=await place.query.understood(session))
+    except BadRequest:
+        return None
 
 
 def _exact(place: Sought, text: str) -> Select[Any]:
     """The record of this id, or whose unique name this is."""
-    model = place.model
+    model: Any = place.query.listed.model
     columns = [getattr(model, name) for name in model.lookup if inspect(model).columns[name].unique]
     named: list[ColumnElement[bool]] = [column.in_([text, text.upper()]) for column in columns]
     if text.isascii() and text.isdecimal() and int(text[:20]) <= BIGGEST:
         named.append(model.id == int(text))
-    return _few(place, literal(-1)).where(or_(model.id.is_(None), *named))
+    return _read(place, literal(-1)).where(or_(model.id.is_(None), *named))
 
 
 def _matching(place: Sought, text: str) -> Select[Any]:
-    model = place.model
-    order = literal(3) if model in UNRANKED else rank(model, text)
-    ahead = [] if model in UNRANKED else [order.asc()]
-    return _few(place, order).where(*place.conditions).order_by(*ahead, model.id.desc())
+    model: Any = place.query.listed.model
+    order = rank(model, text)
+    return _read(place, order).where(*place.query.conditions()).order_by(order, model.id.desc())
 
 
-def _few(place: Sought, order: ColumnElement[int]) -> Select[Any]:
-    model = place.model
+def _read(place: Sought, order: ColumnElement[int]) -> Select[Any]:
+    model: Any = place.query.listed.model
     found = select(literal(place.name, String).label("resource"), model.id, _label(model), order.label("rank"))
-    found = found.where(*place.visible).limit(EACH)
+    found = found.where(*place.query.visible).limit(EACH)
     return found.where(model.deleted_at.is_(None)) if issubclass(model, SoftDelete) else found
 
 

@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -131,11 +132,16 @@ def _check_key(problem: Report, action: Action, registry: Registry) -> Iterator[
     if key and not (len(key) == 1 and key.isascii() and key.islower() and key not in TAKEN_KEYS):
         fix = f"Choose one letter from a to z, but none of {', '.join(TAKEN_KEYS)}."
         yield problem("P035", action.origin, f"{action.name}(): {key!r} cannot be a key.", fix)
-    for other in registry.actions.values() if key and isinstance(action.model, type) else ():
-        related = issubclass(action.model, other.model) or issubclass(other.model, action.model)
-        if other is not action and other.key == key and related:
+    for other in takewhile(lambda other: other is not action, registry.actions.values()):
+        if key and other.key == key and _share_rows(action, other):
             what = f"{action.name}(): the key {key!r} is also that of {other.permission}."
             yield problem("P035", action.origin, what, "Choose another letter, or none.")
+
+
+def _share_rows(one: Action, other: Action) -> bool:
+    """Whether two actions may be offered for the same rows."""
+    known = isinstance(one.model, type) and isinstance(other.model, type)
+    return known and (issubclass(one.model, other.model) or issubclass(other.model, one.model))
 
 
 def _check_template(problem: Report, plugin: Plugin, item: Page | Panel) -> Iterator[Problem]:

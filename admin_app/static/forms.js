@@ -101,6 +101,17 @@
     });
   }
 
+  /** Ctrl+Enter or ⌘Enter presses the main button of the form where one is, or of the only one on the page. */
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented || event.repeat) return;
+    const all = document.querySelectorAll("main form[data-guard]");
+    const form = event.target.closest("form[data-guard]") ?? (all.length === 1 ? all[0] : null);
+    const button = form?.querySelector(".form-actions :is(.button.primary, .button.danger)");
+    if (!button) return;
+    event.preventDefault();
+    button.click();
+  });
+
   /** Ask for a number to be typed before something large happens; the server asks for it too. */
   function confirmation(input) {
     const wanted = input.dataset.confirm.replace(/\D/g, "");

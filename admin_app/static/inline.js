@@ -14,7 +14,7 @@
   const cell = (row, column) => row.querySelector(`[data-column="${column}"]`);
   const shown = (row) => columns.filter((column) => cell(row, column));
   const filled = () => new URLSearchParams(new FormData(editor.querySelector("form"))).toString();
-  const heading = (column) => cell(table.tHead, column)?.textContent.trim() || column.replaceAll("_", " ");
+  const heading = (column, row = list.rows()[0]) => table.tHead.rows[0].cells[[...row.cells].indexOf(cell(row, column))]?.textContent.trim() ?? "";
   const called = (row) => row.querySelector("th[scope=row]")?.textContent.trim() ?? "";
   const address = ({ row, column }) => `${table.dataset.inlineSrc}/${row.dataset.id}/${column}`;
 
@@ -188,7 +188,7 @@
     const last = tab.remembered("inline");
     if (among.length) edit(row, among.includes(last) ? last : among[0]);
   };
-  backdesk.key("e", `Edit a value of the row: ${columns.map(heading).join(", ")}`, () => {
+  backdesk.key("e", `Edit a value of the row: ${shown(list.rows()[0]).map((column) => heading(column)).join(", ")}`, () => {
     const row = list.here();
     return row ? backdesk.editRow(row) : false;
   });

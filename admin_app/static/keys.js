@@ -64,7 +64,9 @@
       const key = element.getAttribute("aria-keyshortcuts");
       if (key.length === 1 && !lines.has(key)) lines.set(key, called(element));
     }
-    return [["Ctrl+K ⌘K", "Find anything, go anywhere"], ...lines].filter(([, says]) => says).map(([key, says]) => line(key, says));
+    const held = [["Ctrl+K ⌘K", "Find anything, go anywhere"]];
+    if (document.querySelector("main form[data-guard]")) held.push(["Ctrl+Enter ⌘Enter", "Press the main button of the form"]);
+    return [...held, ...lines].filter(([, says]) => says).map(([key, says]) => line(key, says));
   }
 
   function help() {

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sqladmin.templating import Jinja2Templates
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from admin_app.errors import BadRequest
 from admin_app.plugin import Resource
 from admin_app.queries import finding
 from admin_app.queries.finding import Sought
-from admin_app.web.context import actor_of, desk_of, menu, path, render
+from admin_app.web.context import actor_of, desk_of, menu, path, queues, render
 from admin_app.web.selecting import asked
 
 LONGEST = 200
@@ -45,14 +44,15 @@ async def page(request: Request, templates: Jinja2Templates) -> Response:
     if "\x00" in text or len(text) > LONGEST:
         raise BadRequest(f"q: takes at most {LONGEST} characters, and no NUL.")
     part = request.query_params.get("part") == "yes"
-    groups = [group for group in (*_places(request, text), *await _records(request, text)) if group.results]
+    found = (*_places(request, text), *await _records(request, text))
+    groups = [group for group in found if group.results]
     context = {"title": "Find", "groups": groups, "q": text, "url": path("palette"), "part": part}
     name = "backdesk/palette_results.html" if part else "backdesk/palette.html"
     return await render(request, templates, name, context)
 
 
 def _places(request: Request, text: str) -> Iterator[Group]:
-    """Lists, pages and forms of new records whose name has every word of the text."""
+    """Lists, pages, forms of new records and saved views whose name has every word of the text."""
     offered = [
         (str(item["label"]), str(item["url"]), str(item["icon"])) for group in menu(request) for item in group["items"]
     ]
@@ -63,6 +63,8 @@ def _places(request: Request, text: str) -> Iterator[Group]:
     ]
     found = [Result(*place) for place in offered if matches(place[0], text)]
     yield Group("Go to", tuple(found[:PLACES] if text else found))
+    views = [Result(view.name, path(view.resource, "list", view=view.id), view.icon) for view in queues(request)]
+    yield Group("Views", tuple(view for view in views if matches(view.label, text)))
 
 
 def matches(label: str, text: str) -> bool:
@@ -77,7 +79,7 @@ async def _records(request: Request, text: str) -> list[Group]:
         return []
     registry = desk_of(request).registry
     sought = [place for resource in registry.resources.values() if (place := _sought(request, resource, text))]
-    async with desk_of(request).database.read() as session:
+    async with desk_of(request).database.glance() as session:
         found = await finding.records(session, sought, text)
     return [
         Group(
@@ -94,11 +96,9 @@ async def _records(request: Request, text: str) -> list[Group]:
 
 def _sought(request: Request, resource: Resource, text: str) -> Sought | None:
     """Where to look in a resource; None where its rows have no names, the viewer may not see them, or nothing fits."""
-    model: Any = resource.model
-    if not (model.lookup and resource.search and actor_of(request).may(f"{resource.name}.view")):
+    if not (resource.model.lookup and resource.search and actor_of(request).may(f"{resource.name}.view")):
         return None
     try:
-        query = asked(request, resource, [("q", text)])
+        return Sought(resource.name, asked(request, resource, [("q", text)]))
     except BadRequest:
         return None
-    return Sought(resource.name, model, tuple(query.conditions()), query.visible)
