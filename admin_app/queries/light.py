@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
     table,
     text,
+    union,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, asyncpg
@@ -93,8 +94,13 @@ class Shape:
         return self.statement.add_cte(whole.cte("page"))
 
     def _part(self, query: ListQuery, part: Part) -> Select[Any]:
-        found = select(*self.found).where(*query.conditions(), *part.conditions)
-        return found.order_by(*part.order).limit(query.size + 1)
+        """The first rows of a part; of alternatives each finds its own first rows, and these are put together."""
+        read = [select(*self.found).where(*branch, *part.conditions) for branch in query.branches()]
+        if len(read) > 1:
+            firsts = [found.order_by(*part.order).limit(query.size + 1).subquery() for found in read]
+            either = union(*(select(first.c[0]) for first in firsts))
+            read = [select(*self.found).where(query.listed.model.id.in_(either))]
+        return read[0].order_by(*part.order).limit(query.size + 1)
 
     def row(self, found: Sequence[Any]) -> Row:
         """A row of the statement's result."""

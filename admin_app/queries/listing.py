@@ -164,6 +164,18 @@ class ListQuery:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What a row must fulfil; live rows only, or the trash only."""
+        if self.among is not None or not (self.q and self.search):
+            return self._narrowing()
+        return [*self._narrowing(), self.search.condition]
+
+    def branches(self) -> list[list[ColumnElement[bool]]]:
+        """The same as alternatives of which a row must fulfil one, so that an index may answer each of them."""
+        if self.among is not None or not (self.q and self.search):
+            return [self._narrowing()]
+        return [[*self._narrowing(), branch] for branch in self.search.branches]
+
+    def _narrowing(self) -> list[ColumnElement[bool]]:
+        """What a row must fulfil, but for the search."""
         model = self.listed.model
         if self.among is not None:
             return [*self.visible, self.among]
@@ -175,8 +187,6 @@ class ListQuery:
             found.append(overdue if self.overdue else ~overdue)
         if self.change_set:
             found.append(touched(model, self.change_set, self.outcome, audited=self.audited))
-        if self.q and self.search:
-            found.append(self.search.condition)
         return found
 
     async def understood(self, session: AsyncSession) -> Self:
