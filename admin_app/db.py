@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
 
-from admin_app.errors import BackdeskError, BadInput, ChangedMeanwhile, Conflict, NobodyActing, Unavailable
+from admin_app.errors import BackdeskError, BadInput, ChangedMeanwhile, Conflict, NobodyActing, TooSlow, Unavailable
 from admin_app.models import ActorKind, ChangeSetState, Door
 from admin_app.settings import APP_ROLE, Settings
 from admin_app.triggers import KEY_CHANGED, NOBODY_ACTING
@@ -198,7 +198,8 @@ class Database:
         }
         if url.username != APP_ROLE:
             session_settings["role"] = APP_ROLE
-        glances = session_settings | {"default_transaction_read_only": "on"}
+        seconds = min(settings.list_timeout * 1_000, settings.statement_timeout_ms)
+        glances = session_settings | {"default_transaction_read_only": "on", "statement_timeout": str(seconds)}
         return cls(
             _engine(url, settings.pool_size, session_settings),
             _engine(url, settings.pool_size, glances, isolation_level="AUTOCOMMIT"),
@@ -456,7 +457,7 @@ ANSWERS: dict[str, tuple[type[BackdeskError], str | None]] = {
     "40001": (Unavailable, _AGAIN),
     "40P01": (Unavailable, _AGAIN),
     "55P03": (Unavailable, _AGAIN),
-    "57014": (Unavailable, "The database took too long for this. Narrow it down and try again."),
+    "57014": (TooSlow, None),
     "53300": (Unavailable, "The database has no free connection. Please try again."),
     "3D000": (Unavailable, "The database does not let Backdesk in. Check DATABASE_URL."),
     "28": (Unavailable, "The database does not let Backdesk in. Check DATABASE_URL."),

@@ -13,7 +13,8 @@
     ├── Conflict 409
     │   └── ChangedMeanwhile 409  somebody saved the record first
     ├── TooMany 429               more than a limit allows, in rows or in tries
-    ├── Unavailable 503           the database does not answer, or not in time
+    ├── Unavailable 503           the database does not answer
+    │   └── TooSlow 503           a statement was stopped because it took too long
     ├── SettingsError 500         the environment names something impossible
     ├── PluginsRefused 500        one or more plugins have mistakes; all are listed
     └── LocalServerError 500      the local PostgreSQL cannot be found, started or reached
@@ -106,6 +107,10 @@ class Unavailable(BackdeskError):
     """The database does not answer in time. Please try again."""
 
     status = 503
+
+
+class TooSlow(Unavailable):
+    """The database took too long for this. Narrow it down and try again."""
 
 
 class SettingsError(BackdeskError):

@@ -66,6 +66,9 @@ class Settings:
     statement_timeout_ms: int = 15_000
     """BACKDESK_STATEMENT_TIMEOUT_MS: how long one statement of the web application may run."""
 
+    list_timeout: int = 3
+    """BACKDESK_LIST_TIMEOUT: seconds that a list may take in the database; then it is told how to narrow it down."""
+
     bulk_limit: int = 200_000
     """BACKDESK_BULK_LIMIT: rows that one bulk action may touch; above it the action is refused with the number."""
 
@@ -126,6 +129,7 @@ class Settings:
             "secure_cookies": reader.get("BACKDESK_SECURE_COOKIES", _switch),
             "pool_size": reader.get("BACKDESK_POOL_SIZE", _number(1, 200)),
             "statement_timeout_ms": reader.get("BACKDESK_STATEMENT_TIMEOUT_MS", _number(100, 3_600_000)),
+            "list_timeout": reader.get("BACKDESK_LIST_TIMEOUT", _number(1, 600)),
             "bulk_limit": reader.get("BACKDESK_BULK_LIMIT", _number(1, 10_000_000)),
             "inline_limit": reader.get("BACKDESK_INLINE_LIMIT", _number(1, 100_000)),
             "chunk_size": reader.get("BACKDESK_CHUNK_SIZE", _number(1, 100_000)),

@@ -16,7 +16,7 @@ from admin_app.inputs import Input, columns_of, inputs_of
 from admin_app.models import SoftDelete, Versioned
 from admin_app.plugin import Action, Resource
 from admin_app.queries.filters import choices_of, kind_of, optional, takes
-from admin_app.queries.listing import SIZES
+from admin_app.queries.listing import SIZES, SORTS
 from admin_app.registry import Registry
 from admin_app.web.cells import TRASH_COLUMNS
 from admin_app.web.context import desk_of
@@ -163,10 +163,11 @@ def _record_paths(resource: Resource) -> Schema:
         {
             "items": items,
             "next": {"type": ["string", "null"], "description": "The address of what follows."},
+            "previous": {"type": ["string", "null"], "description": "The address of what comes before."},
             "count": {"type": "integer"},
             "count_is_exact": {"type": "boolean"},
         },
-        ("items", "next", "count", "count_is_exact"),
+        ("items", "next", "previous", "count", "count_is_exact"),
     )
     whole = {"get": _operation(f"list_{name}", f"List {many}", {"200": _json(page)}, parameters=_parameters(resource))}
     single = {"get": _operation(f"get_{name}", f"One {label}", {"200": _json(_ref(name))}), "parameters": [PATH_ID]}
@@ -185,11 +186,15 @@ def _parameters(resource: Resource) -> list[Schema]:
     if resource.search:
         found.append(_query("q", "Words to search for."))
     orders = [order for name in resource.sort for order in (name, f"-{name}")]
-    found.append(_query("sort", "With a - in front, the greatest first.", {"type": "string", "examples": orders}))
-    found += [_query("page", "From 1.", ID), _query("size", "Rows of a page.", {"type": "integer", "enum": [*SIZES]})]
-    found.append(_query("after", "With sort=id or sort=-id: reads on behind this id.", {"type": "integer"}))
+    ordered = f"One, or up to {SORTS} with commas between; with a - in front, the greatest first."
+    found.append(_query("sort", ordered, {"type": "string", "examples": orders}))
+    found.append(_query("size", "Rows of a page.", {"type": "integer", "enum": [*SIZES]}))
+    found.append(_query("after", "Reads on behind a row: what an address in `next` holds."))
+    found.append(_query("before", "Reads what is before a row, as `previous` holds it; with `end`, the last page."))
+    found.append(_query("at", "Begins at this value of the first column of the order, such as 2026-01-31."))
     if issubclass(resource.model, SoftDelete):
         found.append(_query("trash", "The trash in place of what is live.", {"type": "string", "enum": ["yes", "no"]}))
+    found.append(_query("view", "A saved view by its number: its parameters, but for those that are given here."))
     if hasattr(resource.model, "is_overdue"):
         found.append(_query("overdue", "", {"type": "string", "enum": ["yes", "no"]}))
     return found
@@ -224,7 +229,7 @@ def _work_paths() -> Schema:
         "outcomes": {"get": _operation("outcomes", "What became of each row", rows, None, after)},
         "undo": {"post": _operation("undo", "Take back what nobody changed since", DONE, said, [PREVIEWED, KEY])},
         "retry": {"post": _operation("retry", "Try again what failed", DONE, said, [PREVIEWED, KEY])},
-        "cancel": {"post": _operation("cancel", "Stop long work after its present chunk", changed, _sent({}))},
+        "cancel": {"post": _operation("cancel", "Stop long work; what is done stays done", changed, _sent({}))},
     }
     return {f"/change_set/{{id}}/{name}": {**deed, "parameters": [PATH_ID]} for name, deed in deeds.items()}
 

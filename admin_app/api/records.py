@@ -12,6 +12,7 @@ from starlette.responses import Response
 from admin_app.api.answers import JsonConflict, answer
 from admin_app.api.bodies import Body, body_of, check_query, idempotency_key
 from admin_app.api.values import UTC_ZONE, json_of, shown_alone, shown_in_list, texts_from
+from admin_app.choosing import expanded
 from admin_app.db import Acting
 from admin_app.editing import (
     Editor,
@@ -27,12 +28,13 @@ from admin_app.editing import (
     update,
     version_of,
 )
-from admin_app.errors import BadRequest, ChangedMeanwhile, Conflict, Forbidden
+from admin_app.errors import BadRequest, ChangedMeanwhile, Conflict, Forbidden, TooSlow
 from admin_app.models import Door, SoftDelete, Versioned
 from admin_app.plugin import Resource
 from admin_app.queries import rows, rules
 from admin_app.queries.listing import BEGINNING, DEEPEST, ListQuery
 from admin_app.queries.periods import Viewer
+from admin_app.web import slow
 from admin_app.web.cells import TRASH_COLUMNS
 from admin_app.web.context import acting, actor_of, desk_of, zone_of
 
@@ -76,13 +78,17 @@ def as_json(request: Request, record: Any, names: Sequence[str], value: Any = No
 async def listed(request: Request) -> Response:
     """`GET /api/{resource}`: a page of a list; `next` is the address of the next one, or null at the end."""
     resource = resource_of(request, "view")
-    query = _query(request, resource)
+    query = await _query(request, resource)
     names = shown_in_list(resource)
     if query.trash and issubclass(resource.model, SoftDelete):
         names = tuple(dict.fromkeys((*names, *TRASH_COLUMNS)))
-    async with desk_of(request).database.read() as session:
-        found = await rows.records_of(session, query, names, whole=True)
-        count = await rows.count_of(session, query)
+    try:
+        async with desk_of(request).database.glance() as session:
+            query = await query.understood(session)
+            found = await rows.records_of(session, query, names, whole=True)
+            count = await rows.count_of(session, query)
+    except TooSlow as error:
+        raise slow.told(resource, query, desk_of(request).settings.list_timeout) from error
     items = [as_json(request, row.record, names, row.value) for row in found.rows]
     around = {
         "next": _page(resource, query, "after", found.next),
@@ -92,11 +98,12 @@ async def listed(request: Request) -> Response:
     return answer(whole)
 
 
-def _query(request: Request, resource: Resource) -> ListQuery:
-    """What a list is asked for, of the rows that the sender may see."""
+async def _query(request: Request, resource: Resource) -> ListQuery:
+    """What a list is asked for, of the rows that the sender may see; a saved view stands for its parameters."""
     desk, actor = desk_of(request), actor_of(request)
     viewer = Viewer(actor.user_id, zone_of(request), datetime.now(UTC), desk.list_signer)
-    query = ListQuery.parse(resource, request.query_params.multi_items(), viewer)
+    pairs = await expanded(desk.database, resource, request.query_params.multi_items(), actor)
+    query = ListQuery.parse(resource, pairs, viewer)
     return replace(query, visible=rules.visible(actor, resource.model))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from admin_app.errors import BadRequest
+from admin_app.errors import BadRequest, TooSlow
 from admin_app.models import AuditLog, ChangeSet
 from admin_app.plugin import Resource
 from admin_app.queries import rows
@@ -27,6 +27,7 @@ from admin_app.web import (
     panel,
     saved_views,
     selecting,
+    slow,
 )
 from admin_app.web.context import actor_of, desk_of, path, render
 from admin_app.web.entries import in_words
@@ -42,13 +43,19 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
     if _long(request, asked):
         return RedirectResponse(panel.with_query(path(resource.name, "list"), asked.pairs()), status_code=302)
     query = columns.as_remembered(request, resource, asked)
-    async with desk_of(request).database.read() as session:
-        if query.change_set and await is_noted(session, query.change_set):
-            query = replace(query, audited=False)
-        names = cells.shown_names(resource, query)
-        found: rows.Page[Any] = await _read(session, query, names)
-        named = await rows.related(session, query)
-        shown = await in_words(request, session, found.rows, names) if resource.model is AuditLog else found.rows
+    names = cells.shown_names(resource, query)
+    try:
+        async with desk_of(request).database.glance() as session:
+            query = await query.understood(session)
+            if query.change_set and await is_noted(session, query.change_set):
+                query = replace(query, audited=False)
+            found: rows.Page[Any] = await _read(session, query, names)
+            named = await rows.related(session, query)
+            shown = await in_words(request, session, found.rows, names) if resource.model is AuditLog else found.rows
+    except TooSlow:
+        return await slow.page(request, resource, templates, query)
+    except BadRequest as error:
+        return await saved_views.mending(request, resource, templates, error)
     known = counting.Count(None if found.previous or found.next else len(found.rows))
     reader, address = panel.Reader(request), panel.addresses(path(resource.name, "list"), query)
     offered = offers.of_list(request, resource, trash=query.trash)

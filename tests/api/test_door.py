@@ -196,7 +196,7 @@ async def test_what_nobody_foresaw_is_answered_with_a_reference_and_nothing_more
     async def broken(*args: Any, **options: Any) -> None:
         raise RuntimeError("the password of the database is 123")
 
-    monkeypatch.setattr("admin_app.queries.rows.page_of", broken)
+    monkeypatch.setattr("admin_app.queries.rows.records_of", broken)
     found = error(await api.get("/api/ticket"), 500)
     assert "123" not in json.dumps(found)
 

@@ -51,15 +51,14 @@ async def test_a_list_has_its_filters_and_gives_records_as_values(api: Script, m
     [
         ("stauts=open", "stauts"),
         ("status=opened", "status"),
-        ("page=0", "page"),
+        ("page=2", "page"),
         ("size=7", "size"),
         ("sort=colour", "sort"),
-        ("page=201&size=50", "page"),
         ("after=1", "after"),
-        ("sort=id&after=x", "after"),
-        ("sort=id&after=1&after=2", "after"),
-        ("sort=id&after=1&page=2", "after"),
-        ("sort=id&after=99999999999999999999", "after"),
+        ("after=x&after=y", "after"),
+        ("sort=id&before=x", "before"),
+        ("after=x&before=end", "after"),
+        ("at=soon", "at"),
         ("q=%00", "q"),
     ],
 )
@@ -67,7 +66,9 @@ async def test_what_a_list_cannot_be_asked_for_is_named(api: Script, query: str,
     assert error(await api.get(f"/api/ticket?{query}"), 400)["fields"].keys() == {field}
 
 
-@pytest.mark.parametrize("sort", ["", "sort=id&", "sort=-id&", "sort=priority&"])
+@pytest.mark.parametrize(
+    "sort", ["", "sort=id&", "sort=-id&", "sort=priority&", "sort=-due_at&", "sort=-status,created_at&"]
+)
 async def test_following_next_reads_every_row_once(api: Script, make: Make, sort: str) -> None:
     customer = await make.customer()
     wanted = [(await make.ticket(creator_id=customer.id)).id for _ in range(60)]
@@ -82,16 +83,16 @@ async def test_following_next_reads_every_row_once(api: Script, make: Make, sort
     assert sorted(seen) == wanted
 
 
-async def test_the_last_page_that_can_be_reached_leads_to_a_refusal_and_not_to_a_false_end(
-    api: Script, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in ("admin_app.queries.listing", "admin_app.api.records"):
-        monkeypatch.setattr(f"{module}.DEEPEST", 50)
-    for _ in range(51):
-        await make.ticket(creator_id=api.actor.id if api.actor else 0)
-    whole = (await api.get("/api/ticket")).json()
-    assert len(whole["items"]) == 50
-    assert error(await api.get(whole["next"]), 400)["fields"].keys() == {"page"}
+async def test_pages_are_read_backwards_from_the_end_as_well(api: Script, make: Make) -> None:
+    customer = await make.customer()
+    wanted = [(await make.ticket(creator_id=customer.id)).id for _ in range(60)]
+    seen: list[int] = []
+    url = f"/api/ticket?sort=id&size=25&creator={customer.id}&before=end"
+    while url:
+        whole = (await api.get(url)).json()
+        seen = [item["id"] for item in whole["items"]] + seen
+        url = whole["previous"]
+    assert seen == wanted
 
 
 async def test_the_trash_is_listed_apart_with_who_put_it_there(api: Script, make: Make) -> None:
