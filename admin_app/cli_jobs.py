@@ -126,7 +126,7 @@ async def _found(session: AsyncSession, number: int) -> ChangeSet:
 @click.argument("number", type=int)
 @as_somebody
 def cancel(number: int, email: str | None) -> None:
-    """Stop work after its present chunk. What is done stays done, and can be undone."""
+    """Stop work; chunks under way are taken back. What is done stays done, and can be undone."""
     asyncio.run(_cancel(number, email))
 
 

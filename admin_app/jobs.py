@@ -123,7 +123,7 @@ async def end(database: Database, change_set_id: int, state: ChangeSetState, pro
 
 
 async def cancel(database: Database, authority: Authority, acting: Acting, change_set_id: int, name: str) -> None:
-    """Stop work after its present chunk; by whoever ordered it, or who may cancel others'.
+    """Stop work, and take back the chunks that are being done; by whoever ordered it, or who may cancel others'.
 
     `name` is who stops it. Raises NotFound, Forbidden, or Conflict where it has ended already.
     """

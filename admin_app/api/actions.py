@@ -154,7 +154,7 @@ async def retry(request: Request) -> Response:
 
 
 async def cancel(request: Request) -> Response:
-    """`POST /api/change_set/{id}/cancel`: stop it after its present chunk; what is done stays done."""
+    """`POST /api/change_set/{id}/cancel`: stop it; what is done stays done."""
     check_query(request)
     (await body_of(request, needed=False)).only()
     actor, number = actor_of(request), (await seen(request, key_of(request.path_params["id"]))).id

@@ -244,7 +244,7 @@ def place(request: Request, kind: str, record_id: str, verb: str = "") -> str:
 
 
 async def cancel(request: Request, templates: Jinja2Templates) -> Response:
-    """Stop work after its present chunk."""
+    """Stop work; what is done stays done."""
     await form_of(request)
     change_set, actor = (await seen(request)).change_set, actor_of(request)
     await jobs.cancel(desk_of(request).database, actor, acting(request), change_set.id, actor.full_name)
