@@ -3,10 +3,12 @@
 import asyncio
 
 import click
+from sqlalchemy import URL
 
-from admin_app import migrations, resources
+from admin_app import migrations, resources, saved_views
+from admin_app.db import Database
 from admin_app.postgres import urls
-from admin_app.registry import available, inspect_plugins, warnings_of
+from admin_app.registry import Registry, available, inspect_plugins, warnings_of
 from admin_app.settings import Settings
 
 
@@ -31,6 +33,18 @@ def list_plugins() -> None:
         raise click.exceptions.Exit(1)
 
 
+async def _checked(settings: Settings, registry: Registry, owner: URL) -> list[str]:
+    """What is wrong in the database: tables that differ from the code, else saved views that nobody can use."""
+    if problems := await migrations.check(owner, registry.branches()):
+        return problems
+    database = Database.connect(owner, settings)
+    try:
+        async with database.read() as session:
+            return await saved_views.problems(session, registry, settings.time_zone)
+    finally:
+        await database.close()
+
+
 @click.command()
 @click.option("--no-database", is_flag=True, help="Check settings and plugins only.")
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
@@ -45,7 +59,7 @@ def check(no_database: bool, strict: bool) -> None:
     warnings = [] if found else [str(warning) for warning in warnings_of(registry)]
     if not no_database:
         owner, _ = urls(settings)
-        problems += asyncio.run(migrations.check(owner, registry.branches()))
+        problems += asyncio.run(_checked(settings, registry, owner))
     for line in problems + warnings:
         click.echo(line, err=True)
     if problems or (strict and warnings):

@@ -190,19 +190,19 @@ async def _describe(session: AsyncSession, view: SavedView, actor: Actor, draft:
 # ---- Those that are not understood any more
 
 
-def broken(resource: Resource, query: str, viewer: Viewer) -> dict[str, str]:
+async def broken(session: AsyncSession, resource: Resource, query: str, viewer: Viewer) -> dict[str, str]:
     """By parameter, what in a view's query string is not understood any more; empty for a view that can be used."""
     try:
-        ListQuery.parse(resource, parse_qsl(query, keep_blank_values=True), viewer)
+        await ListQuery.parse(resource, parse_qsl(query, keep_blank_values=True), viewer).understood(session)
     except BadInput as error:
         return error.fields or {"": error.message}
     return {}
 
 
-def mended(resource: Resource, query: str, viewer: Viewer) -> str:
+async def mended(session: AsyncSession, resource: Resource, query: str, viewer: Viewer) -> str:
     """What is left of a view's query string without the parts that are not understood."""
     pairs = parse_qsl(query, keep_blank_values=True)
-    while pairs and (wrong := broken(resource, _encoded(pairs), viewer)):
+    while pairs and (wrong := await broken(session, resource, _encoded(pairs), viewer)):
         rest = [pair for pair in pairs if not {pair[0], ALIASES.get(pair[0], pair[0])} & wrong.keys()]
         pairs = rest if len(rest) < len(pairs) else []
     return _encoded(pairs)
@@ -216,7 +216,7 @@ async def problems(session: AsyncSession, registry: Registry, zone: ZoneInfo) ->
         if (resource := registry.resources.get(view.resource)) is None:
             found.append(f"{where}: the plugin that offers this list is not loaded. Load it, or delete the view.")
             continue
-        wrong = broken(resource, view.query, viewer)
+        wrong = await broken(session, resource, view.query, viewer)
         found += [f"{where}: {name} {why} Mend it on its page." for name, why in wrong.items()]
     return found
 
@@ -249,12 +249,13 @@ class Counts:
         """By view, how many rows there are for the viewer, up to one more than COUNTED; broken views are left out."""
         now, found, wanted = monotonic(), dict[int, int | None](), dict[int, Select[Any]]()
         keys = {view.id: (actor.user_id, view.id, f"{viewer.zone} {view.query}") for view in views}
-        for view in views:
-            until, number = self.kept.get(keys[view.id], (0.0, None))
-            if until > now:
-                found[view.id] = number
-            elif (rows := _rows(registry, actor, view, viewer)) is not None:
-                wanted[view.id] = rows
+        async with database.glance() as session:
+            for view in views:
+                until, number = self.kept.get(keys[view.id], (0.0, None))
+                if until > now:
+                    found[view.id] = number
+                elif (rows := await _rows(session, registry, actor, view, viewer)) is not None:
+                    wanted[view.id] = rows
         for key, number in (await counted(database, wanted)).items():
             self.kept[keys[key]] = (now + (SLOW_SECONDS if number is None else SECONDS), number)
             found[key] = number
@@ -263,11 +264,13 @@ class Counts:
         return found
 
 
-def _rows(registry: Registry, actor: Actor, view: View, viewer: Viewer) -> Select[Any] | None:
+async def _rows(
+    session: AsyncSession, registry: Registry, actor: Actor, view: View, viewer: Viewer
+) -> Select[Any] | None:
     """What a view finds for its viewer, to be counted; None where it is broken."""
     resource = registry.resource(view.resource)
     try:
-        asked = ListQuery.parse(resource, view.pairs, viewer)
+        asked = await ListQuery.parse(resource, view.pairs, viewer).understood(session)
     except BadInput:
         return None
     query = replace(asked, visible=rules.visible(actor, resource.model))

@@ -229,7 +229,7 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
     @is_overdue.inplace.expression
     @classmethod
     def _is_overdue(cls) -> ColumnElement[bool]:
-        return func.coalesce(and_(cls.status.in_(ACTIVE), cls.due_at < func.now()), False)
+        return and_(cls.due_at.is_not(None), cls.status.in_(ACTIVE), cls.due_at < func.now())
 
     @hybrid_property
     def is_unattended(self) -> bool:
@@ -242,8 +242,9 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
     @is_unattended.inplace.expression
     @classmethod
     def _is_unattended(cls) -> ColumnElement[bool]:
-        unanswered = or_(cls.first_response_at.is_(None), cls.last_customer_reply_at > cls.last_staff_reply_at)
-        return func.coalesce(and_(cls.status.not_in(DONE), unanswered), False)
+        both = and_(cls.last_customer_reply_at.is_not(None), cls.last_staff_reply_at.is_not(None))
+        asked_again = and_(both, cls.last_customer_reply_at > cls.last_staff_reply_at)
+        return and_(cls.status.not_in(DONE), or_(cls.first_response_at.is_(None), asked_again))
 
     @hybrid_property
     def silent_days(self) -> float:

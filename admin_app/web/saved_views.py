@@ -88,10 +88,11 @@ async def mending(request: Request, resource: Resource, templates: Jinja2Templat
         raise error
     view = stored.named(actor_of(request).views, resource.name, number)
     viewer = selecting.viewer_of(request)
-    wrong = saved_views.broken(resource, view.query, viewer)
+    async with desk_of(request).database.read() as session:
+        wrong = await saved_views.broken(session, resource, view.query, viewer)
+        left = await saved_views.mended(session, resource, view.query, viewer) if wrong else ""
     if not wrong:
         raise error
-    left = saved_views.mended(resource, view.query, viewer)
     may_change = saved_views.may_change(actor_of(request), view)
     context = {
         "title": view.name,
@@ -182,21 +183,22 @@ def _people(view: SavedView) -> str:
 
 
 async def _lines(request: Request, session: AsyncSession, views: Sequence[SavedView]) -> list[Line]:
-    """Views in words; the statements do not grow with their number."""
-    understood = {view.id: _understood(request, view) for view in views}
+    """Views in words, by two statements and one for each that looks for names or words."""
+    understood = {view.id: await _understood(request, session, view) for view in views}
     good = [one for one in understood.values() if isinstance(one, ListQuery)]
     filters: tuple[Filtered, ...] = tuple(item for one in good for item in one.filters)
     named = await rows.related(session, replace(good[0], filters=filters)) if good else {}
     return [_line(request, view, understood[view.id], named) for view in views]
 
 
-def _understood(request: Request, view: SavedView) -> ListQuery | str:
+async def _understood(request: Request, session: AsyncSession, view: SavedView) -> ListQuery | str:
     """What a view asks for, or why it cannot be used."""
     resource = desk_of(request).registry.resources.get(view.resource)
     if resource is None:
         return f"It needs the list {view.resource}, which is not loaded."
     try:
-        return selecting.asked(request, resource, parse_qsl(view.query, keep_blank_values=True))
+        asked = selecting.asked(request, resource, parse_qsl(view.query, keep_blank_values=True))
+        return await asked.understood(session)
     except BadInput as error:
         return error.message
 

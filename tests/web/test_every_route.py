@@ -99,7 +99,9 @@ def addresses(route: str, known: dict[str, list[str]] = FILLED_IN) -> st.SearchS
 FORMS = {name: [*one.form, *one.create_form] for name, one in REGISTRY.resources.items()}
 NAMES: dict[str, list[str]] = {
     "recipes": ["recipe_name", "reason", "version", "filter", "selection", "back", "priority", "agents_lines", "tags"],
+    "views": ["name", "icon", "audience", "query", "version", "reason", "view"],
     "list": [
+        "view",
         "q",
         "sort",
         "page",
