@@ -222,6 +222,11 @@ def _whole(first: date, after: date) -> bool:
     return year or (first.day == 1 and after == next_month) or after - first == DAY
 
 
+def inside(spans: Sequence[Span]) -> list[Span]:
+    """The months of the only year that there is; nothing where there is more than one period, or no year."""
+    return _months(spans[0].first) if len(spans) == 1 and spans[0].after - spans[0].first > 31 * DAY else []
+
+
 def _years(first: int, last: int) -> list[Span]:
     return [Span(date(year, 1, 1), date(year + 1, 1, 1)) for year in range(max(first, last - YEARS + 1), last + 1)]
 

@@ -62,7 +62,8 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
             name, viewer = facets.main_time(resource), selecting.viewer_of(request)
             spans = await facets.spans_of(session, query, name, viewer) if name else []
         if name and (links := await _dated(request, query, name, spans, viewer, address)):
-            groups.append(Group(name, label_of(resource.model, name), links, _above(name, spans, address)))
+            above = _above(name, spans, address) if facets.period_of(query, name, viewer) != (None, None) else []
+            groups.append(Group(name, label_of(resource.model, name), links, above))
     except Unavailable:
         late = True
     context = {
@@ -223,6 +224,7 @@ async def _dated(
         async with desk_of(request).database.read() as session:
             await facets.hurry(session, DATES_MS)
             spans = await facets.counted(session, query, name, spans, viewer)
+            spans = await facets.counted(session, query, name, facets.inside(spans), viewer) or spans
     except Unavailable:
         pass
     chosen = facets.period_of(query, name, viewer)

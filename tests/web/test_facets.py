@@ -197,7 +197,14 @@ async def test_years_lead_to_months_and_months_to_days(client: Browser, make: Ma
     assert (await told(client, "status=closed")).get("created_at") is None
 
 
+async def test_the_only_year_is_told_by_its_months(client: Browser, make: Make) -> None:
+    for day in ("2025-02-01", "2025-03-01"):
+        await make.ticket(created_at=datetime.fromisoformat(f"{day}T12:00:00+00:00"), due_at=None)
+    assert (await told(client))["created_at"] == {"Feb 2025": "1", "Mar 2025": "1"}
+    assert "All years" not in (await client.get(FACETS)).text
+
+
 async def test_days_begin_where_the_viewer_is(browser: Browser, make: Make) -> None:
     await browser.sign_in(await make.lead(time_zone="Asia/Tokyo"))
     await make.ticket(created_at=datetime(2024, 12, 31, 20, tzinfo=UTC), due_at=None)
-    assert (await told(browser))["created_at"] == {"2025": "1"}
+    assert (await told(browser))["created_at"] == {"Jan 2025": "1"}
