@@ -40,6 +40,11 @@ PAGES = {
     "/admin/ticket/list": "Tickets",
     "/admin/ticket/list?q=zyzzyva": "Tickets",
     "/admin/ticket/list?trash=yes": "Tickets in the trash",
+    "/admin/ticket/list?columns=title,status,due_at,tags&density=compact": "Tickets",
+    "/admin/ticket/columns": "Columns of tickets",
+    "/admin/ticket/count": "How many tickets",
+    "/admin/ticket/facets?status=open": "What these tickets are",
+    "/admin/ticket/build?q=(status:open assignee:me) OR created_at:2026-01-01..2027-01-01 -tag:x": "Conditions on",
     "/admin/comment/list": "Comments",
     "/admin/attachment/list": "Attachments",
     "/admin/tag/list": "Tags",
@@ -69,6 +74,7 @@ PAGES = {
     "/admin/ticket/do/notes.add?ids=1": "Add internal note",
     "/admin/user/do/absence.hand_over?ids=2": "Hand over tickets",
     "/admin/ticket/do/assign.assign": "Assign to agent",
+    "/admin/palette?q=printer": "Find",
     "/admin/page/stats/statistics": "Statistics",
     "/admin/page/audit_viewer/audit_log": "Who changed what",
     "/admin/page/audit_viewer/audit_log?type=tickets&person=1": "Who changed what",
@@ -195,6 +201,13 @@ async def test_a_page_is_accessible_fits_its_width_and_is_called_what_it_is(wind
 async def test_what_opens_on_a_list_is_accessible_and_fits_too(window: Page) -> None:
     await window.goto("/admin/ticket/list")
     await window.locator(".filters > summary").click()
+    await expect(window.locator("#facet-assignee").get_by_role("link", name="Ana Agent")).to_be_visible()
+    for summary in await window.locator(".excluded > summary").all():
+        await summary.click()
+    await assert_good(window)
+    await window.keyboard.press("Escape")
+    await window.locator("[data-columns] > summary").click()
+    await expect(window.get_by_role("button", name="Show these")).to_be_visible()
     await assert_good(window)
     await window.keyboard.press("Escape")
     await window.get_by_label("Select every row on this page").check()
