@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, and_, false, func, literal, not_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, String, and_, bindparam, false, func, literal, not_, or_, select
 
 from admin_app.models import Comment, Ticket, TicketSearch, TicketTag
 from admin_app.queries.filters import among
@@ -84,7 +84,7 @@ def _document(terms: Sequence[Term], lexicon: Lexicon) -> ColumnElement[bool]:
     whole = terms[0] if len(terms) == 1 else All(tuple(terms))  # type: ignore[arg-type]
     query = _query(whole)
     if isinstance(whole, Text):
-        query = func.tsquery_or(query, func.phraseto_tsquery(SIMPLE, whole.text))
+        query = func.tsquery_or(query, _phrase(SIMPLE, whole.text))
     found = select(TicketSearch.ticket_id).where(_matches(TicketSearch.document, query))
     if lexicon.is_rare(whole):
         return Ticket.id == func.any(func.array(found.scalar_subquery()))
@@ -110,7 +110,7 @@ def _query(term: Term) -> Any:
     """A term as a query of the full text."""
     match term:
         case Text(text):
-            return func.phraseto_tsquery(ENGLISH, text)
+            return _phrase(ENGLISH, text)
         case Not(inner):
             return func.tsquery_not(_query(inner))
         case All(terms) | Either(terms):
@@ -121,6 +121,11 @@ def _query(term: Term) -> Any:
             return first
         case Field():
             raise TypeError("a field is no text")
+
+
+def _phrase(language: str, text: str) -> Any:
+    """Words behind each other, written into the statement: so it is planned for these, and not for any that come."""
+    return func.phraseto_tsquery(language, bindparam(None, text, String, unique=True, literal_execute=True))
 
 
 def _letters(text: str) -> ColumnElement[bool]:

@@ -50,10 +50,7 @@ class Lexicon:
 
 
 async def look_up(session: AsyncSession, filters: Iterable[Filtered], words: frozenset[str]) -> Lexicon:
-    """What the database knows of the names in filters and of the words of tickets: one statement, or none.
-
-    The statements after it in the same transaction are planned for the very words that they look for.
-    """
+    """What the database knows of the names in filters and of the words of tickets: one statement, or none."""
     names: dict[type[Any], set[str]] = {Tag: set(words)} if words else {}
     for item in filters:
         if item.target is not None and item.names:
@@ -62,7 +59,7 @@ async def look_up(session: AsyncSession, filters: Iterable[Filtered], words: fro
         return Lexicon()
     asked = [_named(target, column, texts) for target, texts in names.items() for column in target.lookup]
     if words:
-        asked += [_wordless(words), _shares(words), PLANNED]
+        asked += [_wordless(words), _shares(words)]
     found: dict[str, dict[str, list[int]]] = {}
     for what, name, number in (await session.execute(union_all(*asked))).all():
         found.setdefault(what, {}).setdefault(name, []).append(number)
@@ -76,10 +73,6 @@ async def look_up(session: AsyncSession, filters: Iterable[Filtered], words: fro
 
 
 WORDLESS, SHARE = "wordless", "share"
-PLANNED = select(
-    literal("planned"), func.set_config("plan_cache_mode", "force_custom_plan", True), literal(0, BigInteger)
-)
-"""So that PostgreSQL knows how rare a word is when it decides how to look for it."""
 
 SHARES = text(
     """

@@ -58,7 +58,7 @@ SELECT asked, word FROM unnest(cast(:words AS text[])) AS asked
 CROSS JOIN LATERAL (
   SELECT word, tickets FROM search_words WHERE word % asked AND tickets > 1
   ORDER BY similarity(word, asked) DESC, tickets DESC, word LIMIT :nearest
-) AS similar
+) AS nearest
 WHERE NOT EXISTS (SELECT FROM search_words WHERE word = asked)
 ORDER BY asked, tickets DESC, word"""
 ).columns(column("asked", Text), column("word", String))

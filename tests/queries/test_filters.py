@@ -187,6 +187,16 @@ async def test_signs_and_words_that_are_everywhere_are_looked_for_letter_by_lett
         assert await titles(database, q(text)) == found, text
 
 
+@pytest.mark.parametrize(
+    "sign", ["'", "''", "%(x)s", "$1", "::x", "\\", "\\'", "\\:x", "%%", "__[POSTCOMPILE_x]", "/*", "--x", ";"]
+)
+async def test_signs_of_sql_are_a_text_like_any_other(database: Database, make: Make, sign: str) -> None:
+    await make.ticket(title=f"before word{sign} behind")
+    await make.ticket(title="nothing of it")
+    for text in (f"word{sign}", f'"word{sign} behind"', f"before word{sign} OR other{sign}"):
+        assert await titles(database, q(text)) == [f"before word{sign} behind"], text
+
+
 async def test_a_search_says_what_it_searched(database: Database) -> None:
     places = "Searched number, title, description, public comments and tags for"
     async with database.read() as session:
