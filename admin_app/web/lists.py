@@ -101,10 +101,15 @@ def _long(request: Request, asked: ListQuery) -> bool:
     return vain or any(name.endswith(("_from", "_to")) for name, _ in given)
 
 
+TOLD: dict[type[Any], tuple[str, ...]] = {AuditLog: ("changes",), ChangeSet: ("skipped",)}
+"""Records that are told in words, with the columns that these are made from, whichever are shown."""
+
+
 async def _read(session: AsyncSession, query: ListQuery, names: Sequence[str]) -> rows.Page[Any]:
     """A page of light rows; of lists that are told in words, of whole records."""
-    read = rows.records_of if query.listed.model in {AuditLog, ChangeSet} else rows.page_of
-    return await read(session, query, names)
+    if (needed := TOLD.get(query.listed.model)) is None:
+        return await rows.page_of(session, query, names)
+    return await rows.records_of(session, query, tuple(dict.fromkeys([*names, *needed])))
 
 
 def _links(resource: Resource, query: ListQuery, found: rows.Page[Any], address: Any) -> dict[str, Any]:
