@@ -86,9 +86,9 @@ async def suggestions(session: AsyncSession, words: Iterable[str]) -> dict[str, 
     return {word: one for word, one in best.items() if _likeness(word, one) >= LIKENESS}
 
 
-async def corrected(session: AsyncSession, search: Search) -> str | None:
+async def corrected(session: AsyncSession, search: Search | None) -> str | None:
     """A search of tickets with other words in place of those that nobody has written; None where none is like them."""
-    if search.listed.model is not Ticket:
+    if search is None or search.listed.model is not Ticket:
         return None
     spelled = [word for one in texts_of(search.tree) if not is_literal(one) for word in one.text.split()]
     better = await suggestions(session, [word for word in spelled if word.isalpha() and len(word) >= SHORTEST])

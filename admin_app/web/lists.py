@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from admin_app.errors import BadRequest, TooSlow
 from admin_app.models import AuditLog, ChangeSet
 from admin_app.plugin import Resource
-from admin_app.queries import rows
+from admin_app.queries import rows, spelling
 from admin_app.queries.listing import APPEARANCE, BEGINNING, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
 from admin_app.web import (
@@ -52,6 +52,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
             found: rows.Page[Any] = await _read(session, query, names)
             named = await rows.related(session, query)
             shown = await in_words(request, session, found.rows, names) if resource.model is AuditLog else found.rows
+            better = None if found.rows else await spelling.corrected(session, query.search if query.q else None)
     except TooSlow:
         return await slow.page(request, resource, templates, query)
     except BadRequest as error:
@@ -69,6 +70,9 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "columns": shown_columns,
         "table": Table(request, resource, shown_columns, selectable=bool(offered["actions"] or exported)),
         "rows": shown,
+        "searched": query.search.said if query.q and query.search else "",
+        "better": better,
+        "better_url": address(**BEGINNING | {"q": better}),
         "count": known.number,
         "count_text": known.text,
         "count_url": counting.address(resource, query),
