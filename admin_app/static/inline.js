@@ -8,7 +8,7 @@
 
   const editor = Object.assign(document.createElement("div"), { className: "inline-editor", popover: "manual" });
   editor.setAttribute("role", "dialog");
-  document.querySelector("main").append(editor);
+  document.body.append(editor);
   let open = null; // { row, column, before }
 
   const cell = (row, column) => row.querySelector(`[data-column="${column}"]`);
