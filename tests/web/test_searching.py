@@ -53,7 +53,7 @@ async def test_everything_that_a_search_finds_can_be_frozen_and_counted(
     page = (await client.get(f"{LIST}?q=invoice")).text
     assert len(rows_of(page)) == 2
     answer = await client.submit(
-        "/admin/ticket/do/priority.set_priority", {"filter": "q=invoice", "all": "1", "back": "q=invoice"}
+        "/admin/ticket/do/priority.change", {"filter": "q=invoice", "all": "1", "back": "q=invoice"}
     )
     assert answer.status_code in {302, 303}
     chosen = (await client.get(answer.headers["location"])).text
