@@ -10,7 +10,7 @@
   const list = form?.dataset.selection ?? location.pathname;
   let here = null;
 
-  backdesk.list = { table, rows, here: () => (here?.isConnected ? here : null), moveTo, replace };
+  backdesk.list = { table, rows, here: () => (here?.isConnected ? here : null), moveTo };
 
   /** Make a row the one where one is; `focus` when a key has brought one there. */
   function moveTo(row, focus = true) {
@@ -25,15 +25,6 @@
     if (target === here) here.tabIndex = -1;
     target.focus({ preventScroll: true });
     here.scrollIntoView({ block: "nearest" });
-    document.dispatchEvent(new CustomEvent("backdesk:row", { detail: here }));
-  }
-
-  /** Put a row that came anew in the place of an old one. */
-  function replace(old, row) {
-    old.replaceWith(row);
-    if (here === old) here = row;
-    backdesk.enhance(row);
-    form?.dispatchEvent(new Event("backdesk:rows"));
   }
 
   /** The next row, or with -1 the one before; from nowhere the first that is seen. */

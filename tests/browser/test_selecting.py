@@ -135,6 +135,8 @@ async def test_what_is_selected_outlives_paging_and_the_back_button(window: Page
     await window.go_back()
     await expect(count_of(window)).to_have_text("6 selected, 5 on other pages")
     await expect(boxes.nth(1)).to_be_checked()
+    await window.goto(f"{LIST}&sort=-priority,created_at")
+    await expect(count_of(window)).to_contain_text("6 selected")
     await window.goto("/admin/ticket/list?q=blank&size=25")
     await expect(count_of(window)).to_have_text("")
     await window.goto(LIST)
