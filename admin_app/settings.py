@@ -75,7 +75,7 @@ class Settings:
     inline_limit: int = 2_000
     """BACKDESK_INLINE_LIMIT: rows up to which an action is done at once; above it, it becomes a job."""
 
-    chunk_size: int = 2_000
+    chunk_size: int = 5_000
     """BACKDESK_CHUNK_SIZE: rows that a job changes in one transaction."""
 
     jobs: int = 2

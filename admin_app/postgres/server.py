@@ -26,7 +26,14 @@ from admin_app.settings import APP_ROLE, Settings
 OWNER = "backdesk"
 """The role that owns the local database, and the name of that database."""
 
-MADE_WITH = {"shared_buffers": "256MB", "max_connections": "100", "idle_in_transaction_session_timeout": "60s"}
+_MEGABYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+
+MADE_WITH = {
+    "shared_buffers": f"{max(128, min(1024, _MEGABYTES // 4))}MB",
+    "max_wal_size": "2GB",
+    "max_connections": "100",
+    "idle_in_transaction_session_timeout": "60s",
+}
 """Settings that a new cluster begins with; `ALTER SYSTEM` in `backdesk db psql` changes them for good."""
 
 _ANSWERS, _REJECTS, _SILENT = 0, 1, 2

@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 
 from admin_app.errors import LocalServerError
 from admin_app.postgres import find_or_start, programs
+from admin_app.postgres.server import MADE_WITH
 from admin_app.settings import APP_ROLE
 from tests.postgres.machine import (
     ROOT,
@@ -34,11 +35,14 @@ async def test_a_new_cluster_is_safe_and_local(fresh: dict[str, Any]) -> None:
     url = make_url(fresh["urls"][0])
     wanted = {
         "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "data_checksums": "on",
-        "wal_level": "replica", "listen_addresses": "", "server_encoding": "UTF8", "shared_buffers": "256MB",
+        "wal_level": "replica", "listen_addresses": "", "server_encoding": "UTF8", "max_wal_size": "2GB",
         "max_connections": "100", "idle_in_transaction_session_timeout": "1min",
         "password_encryption": "scram-sha-256", "shared_preload_libraries": "pg_stat_statements",
     }  # fmt: skip
     assert {name: (await ask(url, f"show {name}"))[0] for name in wanted} == wanted
+    row = await ask(url, "select pg_size_bytes(current_setting('shared_buffers')) >> 20 as megabytes")
+    assert f"{row['megabytes']}MB" == MADE_WITH["shared_buffers"]
+    assert 128 <= row["megabytes"] <= 1024
     row = await ask(url, "select array_agg(distinct auth_method) as methods from pg_hba_file_rules")
     assert row["methods"] == ["scram-sha-256"]
 
