@@ -114,8 +114,9 @@ NAMES: dict[str, list[str]] = {
         "outcome",
         "unknown",
     ],
-    "export": ["q", "sort", "trash", "tag", "created", "selection"],
-    "selected": ["ids", "all", "filter", "without", "back"],
+    "export": ["q", "sort", "trash", "tag", "created", "selection", "columns", "labels", "bom", "formulas"],
+    "selected": ["ids", "all", "filter", "without", "back", "export_columns", "export_labels", "export_bom"],
+    "order": ["address"],
     "do": [
         "ids",
         "back",
