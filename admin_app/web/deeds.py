@@ -78,13 +78,11 @@ def in_words(
     registry: Registry,
     rows: Sequence[Loaded],
     names: Sequence[str],
-    controls: Sequence[Control],
     chips: Sequence[Chip],
 ) -> dict[str, Any]:
-    """The list of change sets with what people call what was done: in its rows, its filters, and those in force."""
+    """The list of change sets with what people call what was done: in its rows, and its filters in force."""
     return {
         "rows": [row.row(names, **_listed(registry, row)) for row in rows],
-        "controls": [_choosable(registry, control) if control.name == "action" else control for control in controls],
         "chips": [
             replace(chip, value=_each(registry, chip.value)) if chip.label == "Action" else chip for chip in chips
         ],
@@ -102,6 +100,11 @@ def _listed(registry: Registry, row: Loaded) -> dict[str, Any]:
 def _reference(reference: str | None) -> facts.Link | None:
     """A reference, leading to everything under it."""
     return facts.Link(reference, path("change_set", "reference", reference=reference)) if reference else None
+
+
+def choosable(registry: Registry, controls: Sequence[Control]) -> list[Control]:
+    """The filters of change sets, with what people call what was done."""
+    return [_choosable(registry, control) if control.name == "action" else control for control in controls]
 
 
 def _choosable(registry: Registry, control: Control) -> Control:

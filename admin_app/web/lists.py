@@ -16,13 +16,12 @@ from admin_app.queries import rows, spelling
 from admin_app.queries.listing import APPEARANCE, BEGINNING, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
 from admin_app.web import (
-    building,
     cells,
     columns,
     counting,
     deeds,
     exporting,
-    facets,
+    filtering,
     offers,
     panel,
     saved_views,
@@ -78,7 +77,8 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "count_url": counting.address(resource, query),
         "exact_url": counting.address(resource, query, exactly=True),
         "kept": panel.kept(query),
-        "controls": panel.controls(resource, query, named, reader.name_of, address),
+        "filterable": bool(resource.filters) or hasattr(resource.model, "is_overdue"),
+        "in_force": filtering.in_force(query),
         "chips": panel.chips(resource, query, named, reader.name_of, address),
         **offered,
         "may": actor_of(request).may,
@@ -88,7 +88,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         **_links(resource, query, found, address),
     }
     if resource.model is ChangeSet:
-        context |= deeds.in_words(desk_of(request).registry, found.rows, names, context["controls"], context["chips"])
+        context |= deeds.in_words(desk_of(request).registry, found.rows, names, context["chips"])
     return await render(request, templates, "sqladmin/list.html", context)
 
 
@@ -120,7 +120,7 @@ def _links(resource: Resource, query: ListQuery, found: rows.Page[Any], address:
     """The addresses that lead on from a list."""
     base = path(resource.name, "list")
     return {
-        "clear_url": panel.with_query(base, [("trash", "yes")] if query.trash else []),
+        "clear_url": filtering.clear_url(resource, query),
         "live_url": base,
         "trash_url": f"{base}?trash=yes",
         "in_trash_url": address(trash="yes"),
@@ -130,8 +130,6 @@ def _links(resource: Resource, query: ListQuery, found: rows.Page[Any], address:
         "last_url": address(**BEGINNING | {"before": "end"}) if found.next else "",
         "sizes": [(size, address(size=str(size)), size == query.size) for size in SIZES],
         "columns_url": panel.with_query(path(resource.name, "columns"), query.pairs(**BEGINNING)),
-        "facets_url": facets.source(resource, query),
-        "facet_slots": facets.slots(resource),
-        "build_url": building.source(resource, query),
+        "filters_url": filtering.source(resource, query),
         "create_url": path(resource.name, "create"),
     }

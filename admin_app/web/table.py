@@ -71,7 +71,6 @@ class Table:
         self.columns = [column for column in columns if not column.below]
         self._below = [column.name for column in columns if column.below]
         self._href = self.sight.of(resource.model)[0]
-        self._head = next((column.name for column in columns if column.heads), "")
         self._cells = [(self._opening(column), self.writer(column), _closing(column)) for column in self.columns]
 
     def body(self, rows: Sequence[Row]) -> Markup:
@@ -89,9 +88,7 @@ class Table:
     def _box(self, row: Row) -> str:
         if not self.selectable:
             return ""
-        name = row.values.get(self._head)
-        label = escape(name if isinstance(name, str) and name else row.label)
-        box = f'<input type="checkbox" name="ids" value="{row.id}" aria-label="Select {label}">'
+        box = f'<input type="checkbox" name="ids" value="{row.id}" aria-label="Select {escape(row.label)}">'
         return f'<td class="select"><label>{box}</label></td>'
 
     def _opening(self, column: Column) -> str:
@@ -156,8 +153,9 @@ def _heading(column: Column) -> str:
     place = f'<span class="place">{column.place + 1}</span>' if column.direction and column.place else ""
     shown = f'<a href="{escape(column.href)}">{escape(column.label)}{sign}{place}</a>' if column.href else None
     if column.then:
-        label = escape(f"Then by {column.label}")
-        shown = f'{shown}<a class="then" href="{escape(column.then)}" aria-label="{label}" title="{label}">+</a>'
+        then = escape(f"Then by {column.label}")
+        link = f'<a class="then" href="{escape(column.then)}" aria-label="{then}" title="{then}">'
+        shown = f"{shown}{link}{icon('plus')}</a>"
     style = f' class="{escape(column.style)}"' if column.style else ""
     return f'<th scope="col"{style} data-column="{escape(column.name)}"{sorted_by}>{shown or escape(column.label)}</th>'
 

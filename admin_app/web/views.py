@@ -20,6 +20,7 @@ from admin_app.web import (
     counting,
     exporting,
     facets,
+    filtering,
     inline,
     lists,
     lookups,
@@ -111,6 +112,12 @@ class RecordView(ModelView):
         """Which columns the list shows."""
         self._require_view(request)
         return await columns.page(request, self.resource, self.templates)
+
+    @expose("/filters", methods=["GET"])
+    async def show_filters(self, request: Request) -> Response:
+        """What the list can be narrowed down by."""
+        self._require_view(request)
+        return await filtering.page(request, self.resource, self.templates)
 
     @expose("/count", methods=["GET"])
     async def count_rows(self, request: Request) -> Response:

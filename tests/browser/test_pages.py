@@ -45,6 +45,7 @@ PAGES = {
     "/admin/ticket/count": "How many tickets",
     "/admin/ticket/facets?status=open": "What these tickets are",
     "/admin/ticket/build?q=(status:open assignee:me) OR created_at:2026-01-01..2027-01-01 -tag:x": "Conditions on",
+    "/admin/ticket/filters": "Filters of tickets",
     "/admin/comment/list": "Comments",
     "/admin/attachment/list": "Attachments",
     "/admin/tag/list": "Tags",

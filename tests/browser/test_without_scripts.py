@@ -49,7 +49,7 @@ async def test_a_lead_works_a_whole_day_without_scripts(page: Page, site: Site, 
     await expect(rows).to_have_count(3)
     await page.get_by_role("link", name="Clear all").click()
     await expect(rows).to_have_count(4)
-    await page.locator("summary", has_text="Filters").click()
+    await page.get_by_role("link", name="Filters").click()
     await page.get_by_role("checkbox", name="High").check()
     await page.get_by_role("textbox", name="Assignee").fill("none")
     await page.get_by_role("button", name="Show results").click()

@@ -18,6 +18,7 @@ from tests.web.forms import role
 
 RESOURCES = {resource.name: resource for resource in resources.plugin.resources}
 LIST = "/admin/ticket/list"
+FILTERS = "/admin/ticket/filters"
 
 
 def visible(page: str) -> str:
@@ -135,8 +136,13 @@ async def test_a_filter_form_leads_to_a_short_address(client: Browser, make: Mak
     assert answer.headers["location"] == f"{LIST}?status=open,closed&created_at=2026-01-01.."
     page = await client.get(answer.headers["location"])
     assert page.status_code == 200
-    assert 'name="created_at_from" value="2026-01-01"' in page.text
-    kept = (await client.get(f"{LIST}?created_at=last-7-days")).text
+    assert f"{FILTERS}?status=open,closed&created_at=2026-01-01.." in links(page.text)
+    for name, value in (("status", "open,closed"), ("created_at", "2026-01-01..")):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in page.text
+    filters = await client.get(f"{FILTERS}?status=open,closed&created_at=2026-01-01..")
+    assert 'name="created_at_from" value="2026-01-01"' in filters.text
+    assert 'name="status" value="closed" checked' in filters.text
+    kept = (await client.get(f"{FILTERS}?created_at=last-7-days")).text
     assert '<input type="hidden" name="created_at" value="last-7-days">' in kept
 
 
