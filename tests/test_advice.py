@@ -123,6 +123,11 @@ def test_what_is_accepted_with_a_reason_is_not_warned_of(tmp_path: Path) -> None
     assert warned(tmp_path / "b", "small", options=small) == []
 
 
+def test_what_is_accepted_must_be_something_that_lists_read(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"P039 .* no list reads anything by 'carier'. Did you mean 'carrier'\?"):
+        warned(tmp_path, "typo", options='unindexed={"carier": "There are three."},')
+
+
 def test_check_fails_on_warnings_only_where_it_is_to_be_strict(tmp_path: Path) -> None:
     sort = warned(tmp_path, "slow")[0]
     assert sort.startswith(

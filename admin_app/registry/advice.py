@@ -12,12 +12,10 @@ from admin_app.models import SoftDelete, Ticket
 from admin_app.plugin import Resource
 from admin_app.queries.filters import kind_of, relation_of
 from admin_app.queries.keyset import keys_of
-from admin_app.registry.indexes import DOWN, LIVE, create, indexes_of, is_stored, sql_of
+from admin_app.registry.indexes import DOWN, EVERYTHING, LIVE, create, indexes_of, is_stored, sql_of
 from admin_app.registry.offers import Registry
 from admin_app.registry.problem import Problem
 
-EVERYTHING = "*"
-"""In place of a column's name: all of a table, because it stays small."""
 CONSTANT = {"switch", "json"}
 """Kinds of filters that no index helps: half of the rows have the value."""
 

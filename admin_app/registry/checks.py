@@ -22,6 +22,7 @@ from admin_app.plugin import Action, Origin, Page, Panel, Plugin, Resource, Stat
 from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.queries.saved_views import NAME_LENGTH
+from admin_app.registry.indexes import EVERYTHING
 from admin_app.registry.offers import Registry
 from admin_app.registry.problem import Problem, suggestion
 
@@ -174,6 +175,10 @@ def _check_resource(problem: Report, resource: Resource) -> Iterator[Problem]:
         yield problem("P010", resource.origin, f"default_sort: there is no {resource.default_sort!r}.", fix)
     yield from _check_form(problem, resource)
     yield from _check_inline(problem, resource)
+    read = {*resource.columns, *resource.search, *resource.filters, *resource.sort, EVERYTHING}
+    for name in sorted(resource.unindexed.keys() - read):
+        fix = suggestion(name, read).strip() or "Leave it out."
+        yield problem("P039", resource.origin, f"unindexed: no list reads anything by {name!r}.", fix)
 
 
 def _check_views(problem: Report, resource: Resource) -> Iterator[Problem]:

@@ -12,6 +12,8 @@ from sqlalchemy.sql.schema import Column
 
 LIVE = "deleted_at is null"
 DOWN = " desc"
+EVERYTHING = "*"
+"""In place of a column's name: all of a table, because it stays small."""
 
 
 @dataclass(frozen=True)
