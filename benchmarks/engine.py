@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import httpx
@@ -27,7 +28,9 @@ from sqlalchemy import URL
 
 from benchmarks.million import LEAD, PASSWORD, desk, server
 
-PORT = 8766
+with socket() as taken:
+    taken.bind(("127.0.0.1", 0))
+    PORT: int = taken.getsockname()[1]
 BASE = f"http://127.0.0.1:{PORT}"
 COMMAND = Path(sys.executable).with_name("backdesk")
 PEERS = Path(__file__).parents[2] / "shared" / "bench"
