@@ -8,7 +8,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, String, and_, bindparam, false, func, literal, not_, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.models import Comment, Ticket, TicketSearch, TicketTag
 from admin_app.queries.filters import among
@@ -17,6 +32,8 @@ from admin_app.queries.terms import All, Either, Field, Not, Term, Text, texts_o
 
 SIMPLE = "simple"
 """How numbers of tickets are kept: as they are, not as the stems of words."""
+SAMPLE, ENOUGH = 5_000, 20
+"""Of so many newest tickets so many must have some words, to be looked through until a page is full."""
 
 
 def is_literal(text: Text) -> bool:
@@ -38,13 +55,43 @@ def branches(terms: Sequence[Term], lexicon: Lexicon) -> list[ColumnElement[bool
     return [_every(terms, without_it), tagged.correlate(Ticket).exists()]
 
 
+def together(terms: Sequence[Term], lexicon: Lexicon) -> Term | None:
+    """What the full text is asked for at once, where it is several words each of which is common."""
+    indexed = _indexed(_kept(terms, lexicon), lexicon)
+    words = [word for term in indexed if isinstance(term, Text) for word in term.text.split()]
+    if len(words) < 2 or not lexicon.shares or lexicon.is_rare(whole := _whole(indexed)):
+        return None
+    return whole
+
+
+async def is_common(session: AsyncSession, term: Term) -> bool:
+    """Whether enough of the newest tickets have this to look for it among them; one statement."""
+    newest = select(Ticket.id).where(Ticket.deleted_at.is_(None)).order_by(Ticket.created_at.desc(), Ticket.id.desc())
+    sample = newest.limit(_inline(SAMPLE, Integer)).subquery()
+    found = select(literal(1)).select_from(sample).where(_probe(term, sample.c.id)).limit(_inline(ENOUGH, Integer))
+    return await session.scalar(select(func.count()).select_from(found.subquery())) == ENOUGH
+
+
 def _every(terms: Sequence[Term], lexicon: Lexicon) -> ColumnElement[bool]:
-    """All of these; beside words, what the full text knows nothing of is left out, such as “the”."""
-    spoken = [term for term in terms if not lexicon.is_wordless(term) or any(map(is_literal, texts_of(term)))]
-    kept = spoken or list(terms)
-    indexed = [term for term in kept if _is_indexed(term, lexicon)]
+    """All of these."""
+    kept = _kept(terms, lexicon)
+    indexed = _indexed(kept, lexicon)
     rest = [term for term in kept if term not in indexed or (isinstance(term, Text) and is_literal(term))]
     return and_(*([_document(indexed, lexicon)] if indexed else []), *(_apart(term, lexicon) for term in rest))
+
+
+def _kept(terms: Sequence[Term], lexicon: Lexicon) -> list[Term]:
+    """Beside words, what the full text knows nothing of is left out, such as “the”."""
+    kept = [term for term in terms if not lexicon.is_wordless(term) or any(map(is_literal, texts_of(term)))]
+    return kept or list(terms)
+
+
+def _indexed(terms: Sequence[Term], lexicon: Lexicon) -> list[Term]:
+    return [term for term in terms if _is_indexed(term, lexicon)]
+
+
+def _whole(terms: Sequence[Term]) -> Term:
+    return terms[0] if len(terms) == 1 else All(tuple(terms))  # type: ignore[arg-type]
 
 
 def _is_text(term: Term) -> bool:
@@ -81,7 +128,7 @@ def _document(terms: Sequence[Term], lexicon: Lexicon) -> ColumnElement[bool]:
 
     Of rare words the tickets are read first, whatever PostgreSQL expects of words that it has not counted.
     """
-    whole = terms[0] if len(terms) == 1 else All(tuple(terms))  # type: ignore[arg-type]
+    whole = _whole(terms)
     query = _query(whole)
     if isinstance(whole, Text):
         query = func.tsquery_or(query, _phrase(SIMPLE, whole.text))
@@ -91,10 +138,10 @@ def _document(terms: Sequence[Term], lexicon: Lexicon) -> ColumnElement[bool]:
     return Ticket.id.in_(found)
 
 
-def _probe(text: Text) -> ColumnElement[bool]:
-    """The same, looked up ticket by ticket: beside other conditions, of which one is enough, no index can do it."""
-    document = select(TicketSearch.document).where(TicketSearch.ticket_id == Ticket.id)
-    return _matches(document.correlate(Ticket).scalar_subquery(), _query(text))
+def _probe(term: Term, key: Any = Ticket.id) -> ColumnElement[bool]:
+    """The same, looked up ticket by ticket, where reading an index of words would find far too many first."""
+    document = select(TicketSearch.document).where(TicketSearch.ticket_id == key)
+    return _matches(document.correlate(key.table).scalar_subquery(), _query(term))
 
 
 def _is_tagged(ids: Sequence[int]) -> ColumnElement[bool]:
@@ -125,7 +172,11 @@ def _query(term: Term) -> Any:
 
 def _phrase(language: str, text: str) -> Any:
     """Words behind each other, written into the statement: so it is planned for these, and not for any that come."""
-    return func.phraseto_tsquery(language, bindparam(None, text, String, unique=True, literal_execute=True))
+    return func.phraseto_tsquery(literal_column(f"'{language}'::regconfig"), _inline(text, String))
+
+
+def _inline(value: Any, kind: Any) -> Any:
+    return bindparam(None, value, kind, unique=True, literal_execute=True)
 
 
 def _letters(text: str) -> ColumnElement[bool]:

@@ -22,11 +22,13 @@ class Lexicon:
 
     A text is `wordless` where the full text keeps nothing of it, as of “the” or “%”. `shares` is, of a million tickets,
     how many have the rarest word of a text, 0 where it is too rare to be counted; it is empty where nothing is counted.
+    Words in `scarce` are common by themselves, and hardly ever together.
     """
 
     ids: Known = field(default_factory=dict)
     wordless: frozenset[str] = frozenset()
     shares: Mapping[str, int] = field(default_factory=dict)
+    scarce: frozenset[Term] = frozenset()
 
     def tags(self, text: str) -> tuple[int, ...]:
         """The ids of the tags of this name."""
@@ -38,6 +40,8 @@ class Lexicon:
 
     def is_rare(self, term: Term) -> bool:
         """Whether so few tickets have this that reading them all is faster than looking at the newest first."""
+        if term in self.scarce:
+            return True
         match term:
             case Text(text):
                 return self.shares.get(text) == 0

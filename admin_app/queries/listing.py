@@ -190,7 +190,7 @@ class ListQuery:
         return found
 
     async def understood(self, session: AsyncSession) -> Self:
-        """The same with what the database knows of the names and words that are looked for; at most one statement.
+        """The same with what the database knows of the names and words that are looked for; two statements at most.
 
         Raises BadRequest for a person whom it does not know, or of whom there are several.
         """
@@ -207,7 +207,7 @@ class ListQuery:
             except ValueError as error:
                 problems[item.parameter] = str(error)
         try:
-            search = search.understood(lexicon) if search else None
+            search = await search.understood(lexicon).weighed(session) if search else None
         except ValueError as error:
             problems["q"] = str(error)
         if problems:

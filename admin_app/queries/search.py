@@ -198,6 +198,15 @@ class Search:
         fields = {key: known_as(self.listed.model, item, lexicon.ids) for key, item in self.fields.items()}
         return replace(self, fields=fields, lexicon=lexicon)
 
+    async def weighed(self, session: AsyncSession) -> Self:
+        """The same, knowing of words that are common whether they are so together; at most one statement."""
+        terms = self.tree.terms if isinstance(self.tree, All) else (self.tree,)
+        plain, _ = self._split(terms)
+        whole = documents.together(plain, self.lexicon) if self.listed.model is Ticket and plain else None
+        if whole is None or await documents.is_common(session, whole):
+            return self
+        return replace(self, lexicon=replace(self.lexicon, scarce=frozenset([whole])))
+
     @property
     def said(self) -> str:
         """What was searched for the words, as a sentence; empty where there are no words."""
