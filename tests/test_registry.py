@@ -154,13 +154,33 @@ HOSTILE = [
     ),
     Hostile(
         "p016_form",
-        "from admin_app.models import Recipe\n"
+        "from admin_app.models import Outbox\n"
         + BEGIN
-        + "plugin.resource(Recipe, columns=('id',), form=('name', 'inputs'))\n",
+        + "plugin.resource(Outbox, columns=('id',), form=('kind', 'payload'))\n",
         "P016",
         FIRST + 1,
-        "form: Recipe.inputs has a type that nobody can fill in.",
-        "Leave 'inputs' out of the form.",
+        "form: Outbox.payload has a type that nobody can fill in.",
+        "Leave 'payload' out of the form.",
+    ),
+    Hostile(
+        "p038_query",
+        "from admin_app.models import Role\nfrom admin_app.plugin import View\n"
+        + BEGIN
+        + "plugin.resource(Role, columns=('id',), views=[View('Old ones', 'stale=yes')])\n",
+        "P038",
+        FIRST + 2,
+        "views: 'Old ones' asks for 'stale', which is not a parameter of this list.",
+        "Write it as it stands in the address of the list.",
+    ),
+    Hostile(
+        "p038_name",
+        "from admin_app.models import ApiToken\nfrom admin_app.plugin import View\n"
+        + BEGIN
+        + "plugin.resource(ApiToken, columns=('id',), views=[View(' ', '')])\n",
+        "P038",
+        FIRST + 2,
+        "views: ' ' cannot be a view's name.",
+        "Give each a name of its own, of 100 characters at most.",
     ),
     Hostile(
         "p016_unknown",
@@ -262,9 +282,11 @@ HOSTILE = [
     ),
     Hostile(
         "p036_not_shown",
-        BEGIN + "plugin.resource(UserSession, columns=('id',), form=('expires_at',), inline=('expires_at',))\n",
+        "from admin_app.models import Selection\n"
+        + BEGIN
+        + "plugin.resource(Selection, columns=('id',), form=('expires_at',), inline=('expires_at',))\n",
         "P036",
-        FIRST,
+        FIRST + 1,
         "inline: 'expires_at' is not in columns.",
         "Add it to columns, or leave it out of inline.",
     ),
