@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,7 +127,7 @@ def measure(url: URL, folder: Path) -> None:
     """Print what exports of one database take."""
     os.environ |= {"BACKDESK_EXPORT_INLINE": "100000000", "BACKDESK_DATA_DIR": str(folder)}
     wanted = asyncio.run(expected(url))
-    with served(url) as (pid, environment), browser() as person, script(environment) as token:
+    with served(url) as (pid, environment), closing(browser()) as person, closing(script(environment)) as token:
         memory = Memory(pid)
         tenth = f"{BASE}/admin/ticket/export/csv?{TENTH}&columns={COLUMNS}"
         received(person, tenth)
