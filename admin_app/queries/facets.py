@@ -1,7 +1,7 @@
 """What a list could be narrowed down to: how many of its rows have which value, counted no further than is cheap.
 
-Nothing here reads a whole table: rows are counted up to CAPPED, of values those are told that are found among the first
-CAPPED rows of the list, and all of it under a time limit of its own.
+Nothing here reads a whole table: of values those are told that are found among the first CAPPED rows of the list, of
+periods up to MANY rows are counted, and all of it stops when a list would.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -21,9 +21,7 @@ from admin_app.queries.rows import order
 from admin_app.queries.shortened import lean
 
 CAPPED = 10_000
-"""Rows up to which anything is counted."""
-PATIENCE_MS = 3_000
-"""Milliseconds that one statement may take."""
+"""Rows of a list that are looked at."""
 TOP = 10
 """Related records that are told, those with the most rows."""
 OVERDUE = "overdue"
@@ -56,7 +54,7 @@ class Span:
     count: int | None = None
 
 
-async def hurry(session: AsyncSession, milliseconds: int = PATIENCE_MS) -> None:
+async def hurry(session: AsyncSession, milliseconds: int) -> None:
     """Let no statement of this transaction take longer."""
     await session.execute(select(func.set_config("statement_timeout", str(milliseconds), True)))
 

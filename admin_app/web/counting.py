@@ -6,9 +6,9 @@ from sqladmin.templating import Jinja2Templates
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from admin_app.errors import BadRequest, Unavailable
+from admin_app.errors import BadRequest, TooSlow
 from admin_app.plugin import Resource
-from admin_app.queries import facets, rows
+from admin_app.queries import rows
 from admin_app.queries.listing import APPEARANCE, DEEPEST, ListQuery
 from admin_app.web import panel, selecting
 from admin_app.web.context import desk_of, path, render
@@ -62,10 +62,9 @@ def address(resource: Resource, query: ListQuery, *, exactly: bool = False) -> s
 async def count_of(request: Request, query: ListQuery, *, exactly: bool = False) -> Count:
     """Count, but for no longer than a list may take."""
     try:
-        async with desk_of(request).database.read() as session:
-            await facets.hurry(session)
+        async with desk_of(request).database.glance() as session:
             number = await rows.count_of(session, await query.understood(session), None if exactly else DEEPEST)
-    except Unavailable:
+    except TooSlow:
         return Count(None)
     more = not exactly and number > DEEPEST
     return Count(DEEPEST if more else number, more)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from sqladmin.templating import Jinja2Templates
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin_app.errors import Unavailable
+from admin_app.errors import TooSlow
 from admin_app.inputs import label_of
 from admin_app.models import User
 from admin_app.plugin import Resource
@@ -55,8 +56,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
     groups: list[Group] = []
     more = late = False
     try:
-        async with desk_of(request).database.read() as session:
-            await facets.hurry(session)
+        async with desk_of(request).database.glance() as session:
             query = await query.understood(session)
             groups, more = await _values(request, session, resource, query, address)
             name, viewer = facets.main_time(resource), selecting.viewer_of(request)
@@ -64,7 +64,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         if name and (links := await _dated(request, query, name, spans, viewer, address)):
             above = _above(name, spans, address) if facets.period_of(query, name, viewer) != (None, None) else []
             groups.append(Group(name, label_of(resource.model, name), links, above))
-    except Unavailable:
+    except TooSlow:
         late = True
     context = {
         "title": f"What these {resource.label_plural.lower()} are",
@@ -82,6 +82,7 @@ def source(resource: Resource, query: ListQuery) -> str:
     return panel.with_query(path(resource.name, "facets"), query.pairs(**APPEARANCE, sort=query.sort))
 
 
+@lru_cache(maxsize=1_000)
 def slots(resource: Resource) -> list[str]:
     """The ids of the elements on a list's page that have their likes among the values."""
     model = resource.model
@@ -225,7 +226,7 @@ async def _dated(
             await facets.hurry(session, DATES_MS)
             spans = await facets.counted(session, query, name, spans, viewer)
             spans = await facets.counted(session, query, name, facets.inside(spans), viewer) or spans
-    except Unavailable:
+    except TooSlow:
         pass
     chosen = facets.period_of(query, name, viewer)
     return [_span(name, span, chosen == (span.first, span.after), address) for span in spans]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -119,23 +120,34 @@ def _control(
     name_of: Callable[[Any], str],
     address: Callable[..., str],
 ) -> Control:
-    model, kind = resource.model, kind_of(resource.model, name)
+    bare, empty = _bare(resource, name)
     item, without = present.get(name), present.get(f"{name}!")
-    made = Control(
-        name=name,
-        label=label_of(model, name),
-        kind=kind,
-        value=item.text if item else "",
-        without=without.text if without else "",
-        help=takes(model, name),
-    )
-    if kind == "choice":
-        return replace(made, choices=_choices(model, name, item), unwanted=_choices(model, name, without), without="")
-    if kind in {"record", "records"}:
+    model, value, excluded = resource.model, item.text if item else "", without.text if without else ""
+    if bare.kind == "time":
+        return _time(replace(bare, value=value, without=excluded), empty, address)
+    if item is None and without is None:
+        return bare
+    if bare.kind == "choice":
+        return replace(bare, choices=_choices(model, name, item), unwanted=_choices(model, name, without), value=value)
+    if bare.lookup:
         choices, unwanted = (_records(model, name, one, named, name_of) for one in (item, without))
+        return replace(bare, choices=choices, unwanted=unwanted, value=value)
+    return replace(bare, value=value, without=excluded)
+
+
+@lru_cache(maxsize=1_000)
+def _bare(resource: Resource, name: str) -> tuple[Control, bool]:
+    """The control of a filter that asks for nothing, and whether it could ask for what is empty."""
+    model, kind = resource.model, kind_of(resource.model, name)
+    made = Control(name=name, label=label_of(model, name), kind=kind, help=takes(model, name))
+    if kind == "choice":
+        choices = _choices(model, name, None)
+        made = replace(made, choices=choices, unwanted=choices)
+    if kind in {"record", "records"}:
+        people = _people(model, name, None)
         lookup = path(resource.name, "lookup", name, every="yes")
-        return replace(made, choices=choices, unwanted=unwanted, without="", lookup=lookup)
-    return _time(made, optional(model, name), address) if kind == "time" else made
+        made = replace(made, choices=people, unwanted=people, lookup=lookup)
+    return made, optional(model, name)
 
 
 def _choices(model: type[Any], name: str, item: Filtered | None) -> Choices:

@@ -90,7 +90,7 @@ async def test_counts_and_values_are_of_what_the_viewer_may_see(browser: Browser
     await browser.sign_in(await make.user(await role(make, "attachment.view")))
     assert (await browser.get("/admin/attachment/count", headers=JSON)).json()["count"] == 1
     assert (await told(browser, resource="attachment"))["is_internal"] == {"Yes": "0", "No": "1"}
-    for page in ("count", "facets", "build"):
+    for page in ("count", "facets", "build", "filters"):
         assert (await browser.get(f"/admin/ticket/{page}")).status_code == 403, page
 
 
@@ -170,7 +170,7 @@ async def test_of_more_than_ten_thousand_rows_only_the_first_are_looked_at(
 async def test_the_values_of_every_list_are_told(client: Browser, make: Make, name: str) -> None:
     await make.comment(await make.ticket(), await make.agent())
     assert await told(client, resource=name)
-    page = (await client.get(f"/admin/{name}/list")).text
+    page = (await client.get(f"/admin/{name}/filters")).text
     slots = re.search(r'hx-select-oob="([^"]*)"', page)
     assert slots
     for slot in slots[1].split(","):

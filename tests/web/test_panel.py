@@ -17,6 +17,7 @@ from tests.web.forms import opened
 from tests.web.test_lists import LIST, RESOURCES, links, rows_of, visible
 
 BUILD = "/admin/ticket/build"
+FILTERS = "/admin/ticket/filters"
 TICKETS = RESOURCES["ticket"]
 
 
@@ -69,15 +70,14 @@ async def test_a_filter_form_sends_on_all_that_is_in_force(client: Browser, make
         f"q=printer&status=open&status!=closed&assignee={agent.id}&assignee!=none&tags!=vpn&due_at!=none"
         "&created_at=2026-01-01..2026-02-01&silent_days!=5&columns=title,status&density=compact&sort=status&size=25"
     )
-    page = await client.get(f"{LIST}?{asked}")
-    assert page.status_code == 200, visible(page.text)
-    sent = re.search(r'<form class="toolbar".*?</form>', page.text, flags=re.DOTALL)
-    assert sent
-    pairs = [pair for pair in _sent(sent[0]) if pair[1]]
-    again = await client.get(LIST, params=[*pairs, ("overdue", "")])
-    assert again.status_code == 302
-    there = parse_qs(urlsplit(again.headers["location"]).query)
-    assert there == parse_qs(asked)
+    for url, form in ((FILTERS, r'<form class="filters.*?</form>'), (LIST, r'<form class="toolbar".*?</form>')):
+        page = await client.get(f"{url}?{asked}")
+        assert page.status_code == 200, visible(page.text)
+        sent = re.search(form, page.text, flags=re.DOTALL)
+        assert sent
+        again = await client.get(LIST, params=[*_sent(sent[0]), ("overdue", "")])
+        assert again.status_code == 302
+        assert parse_qs(urlsplit(again.headers["location"]).query) == parse_qs(asked), url
 
 
 def _sent(form: str) -> list[tuple[str, str]]:
@@ -93,7 +93,7 @@ def _sent(form: str) -> list[tuple[str, str]]:
 
 
 async def test_what_must_not_be_is_shown_opened(client: Browser) -> None:
-    page = (await client.get(f"{LIST}?tags!=vpn&source=web")).text
+    page = (await client.get(f"{FILTERS}?tags!=vpn&source=web")).text
     assert page.count('<details class="excluded" open>') == 1
     assert f"{LIST}?tags!=vpn&source=web&due_at!=none" in [url for url in links(page) if "due_at" in url]
 

@@ -69,3 +69,18 @@ async def test_the_api_says_so_too(hasty: Starlette, live_url: URL, make_live: M
             answer = await script.get("/api/ticket?sort=due_at")
     assert answer.status_code == 503
     assert answer.json()["error"]["message"].startswith("This took longer than 1 second and was stopped: the list is ")
+
+
+async def test_numbers_that_cannot_be_counted_in_time_are_left_out(
+    hasty: Starlette, live_url: URL, make_live: Make
+) -> None:
+    async with Browser(hasty, hasty.state.desk) as browser:
+        await browser.sign_in(await make_live.lead(email="lead@example.com"))
+        async with locked(live_url):
+            counted = await browser.get("/admin/ticket/count", headers={"accept": "application/json"})
+            count = await browser.get("/admin/ticket/count?exact=yes")
+            facets = await browser.get("/admin/ticket/facets")
+        assert counted.json() == {"count": None, "more": False, "text": ""}
+        assert "There are too many tickets to count them in time." in count.text
+        assert facets.status_code == 200
+        assert "These tickets could not be counted in time. Narrow the list down first." in facets.text
