@@ -20,6 +20,7 @@ from admin_app.errors import (
     ChangedMeanwhile,
     Conflict,
     NobodyActing,
+    TooSlow,
     Unavailable,
 )
 from admin_app.models import ActorKind, AuditLog, Base, ChangeSet, ChangeSetState, Door, Tag, Throttle, Ticket, User

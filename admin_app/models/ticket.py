@@ -164,7 +164,7 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
         Computed(
             "CASE priority WHEN 'urgent' THEN 4 WHEN 'high' THEN 3 WHEN 'medium' THEN 2 ELSE 1 END", persisted=True
         ),
-        info=DERIVED,
+        info={**DERIVED, "values": (1, 2, 3, 4)},
     )
     source: Mapped[TicketSource] = mapped_column(
         text_enum(TicketSource, "source"), server_default="web", info={"editable": False}

@@ -24,12 +24,13 @@ from sqlalchemy import (
     Numeric,
     SmallInteger,
     String,
+    Text,
     func,
     literal,
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import aliased
 
 from admin_app.models import Instant
@@ -46,12 +47,13 @@ MOMENT = timedelta(microseconds=1)
 
 @dataclass(frozen=True, eq=False)
 class Key:
-    """A column by which a list is sorted, and whether the greatest comes first."""
+    """A column by which a list is sorted, and whether the greatest comes first; the `values` it may have, where few."""
 
     name: str
     column: ColumnElement[Any]
     descending: bool
     nullable: bool
+    values: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ def keys_of(model: Any, sort: str, default: str) -> tuple[Key, ...]:
 def _keys(model: Any, sort: str, default: str) -> tuple[Key, ...]:
     keys = [_key(model, name) for name in sort.split(",")]
     last = keys[-1]
+    if len(keys) == 1:
+        keys[0] = replace(last, values=())
     if isinstance(last.column.type, Enum | Boolean | SmallInteger):
         keys += [replace(_key(model, name), descending=last.descending) for name in default.split(",")]
     keys.append(replace(_key(model, "id"), descending=last.descending))
@@ -114,9 +118,19 @@ def _key(model: type[Any], text: str) -> Key:
     relation = relation_of(model, name)
     column = by_key(model, name, -1) if relation else getattr(model, name)
     if isinstance(column.type, String) and not isinstance(column.type, Enum) and (relation or name in model.lookup):
-        column = func.lower(column)
+        column = func.lower(column, type_=Text())
     nullable = relation is not None or bool(getattr(getattr(model, name).expression, "nullable", True))
-    return Key(name, column, text.startswith("-"), nullable)
+    values = () if nullable or relation else _values(column)
+    return Key(name, column, text.startswith("-"), nullable, values)
+
+
+def _values(column: Any) -> tuple[Any, ...]:
+    """The values that a column may have: an enumeration's, those of a switch, or those that its model tells."""
+    if isinstance(column.type, Enum):
+        return tuple(member.value for member in column.type.enum_class or ())
+    if isinstance(column.type, Boolean):
+        return (False, True)
+    return tuple(getattr(column, "info", {}).get("values", ()))
 
 
 def by_key(model: type[Any], name: str, position: int | None = 0) -> ColumnElement[Any]:
@@ -131,9 +145,17 @@ def by_key(model: type[Any], name: str, position: int | None = 0) -> ColumnEleme
     return found.correlate(model).scalar_subquery()
 
 
-def ordered(columns: Sequence[Any], keys: Sequence[Key]) -> list[ColumnElement[Any]]:
-    """These columns, one for each key, as what a statement is ordered by: empty values last, whichever way round."""
-    return [_ordered(column, key, nulls_last=True) for column, key in zip(columns, keys, strict=True)]
+def ordered(columns: Sequence[Any], keys: Sequence[Key], *, backward: bool = False) -> list[ColumnElement[Any]]:
+    """These columns, one for each key, as what a statement is ordered by: empty values last, whichever way round.
+
+    All of it the other way round where the list is read `backward`.
+    """
+    turned = _turned(keys) if backward else keys
+    return [_ordered(column, key, nulls_last=not backward) for column, key in zip(columns, turned, strict=True)]
+
+
+def _turned(keys: Sequence[Key]) -> list[Key]:
+    return [replace(key, descending=not key.descending) for key in keys]
 
 
 def _ordered(column: Any, key: Key, *, nulls_last: bool, known: bool = False) -> ColumnElement[Any]:
@@ -150,8 +172,10 @@ def _ordered(column: Any, key: Key, *, nulls_last: bool, known: bool = False) ->
 def parts(keys: Sequence[Key], position: Position) -> list[Part]:
     """What is behind a position, in reading order; where it is read from its end, the other way round."""
     backward = position.backward
-    turned = [replace(key, descending=not key.descending) for key in keys] if backward else keys
-    if not position.values:
+    turned = _turned(keys) if backward else keys
+    if turned[0].values:
+        found = _by_value(turned, position, nulls_last=not backward)
+    elif not position.values:
         found = _from_the_start(turned, nulls_last=not backward)
     elif position.side == "at":
         found = _from_value(turned, position.values[0])
@@ -169,6 +193,29 @@ Found = tuple[list[ColumnElement[bool]], int]
 def _in_part(keys: Sequence[Key], known: int, *, nulls_last: bool) -> Iterator[ColumnElement[Any]]:
     for place, key in enumerate(keys):
         yield _ordered(key.column, key, nulls_last=nulls_last, known=place < known)
+
+
+def _by_value(keys: Sequence[Key], position: Position, *, nulls_last: bool) -> Iterator[Found]:
+    """Parts of one value of the first column each, within which an index can give any order of the others."""
+    first, rest, value = keys[0], keys[1:], position.values[0] if position.values else None
+    if len(position.values) > 1:
+        same = (first.column == literal(value, first.column.type),)
+        yield from ((c, known + 1) for c, known in _behind(rest, position.values[1:], nulls_last=nulls_last, same=same))
+    for place in range(len(first.values)):
+        same = (first.column == _value_at(first, place, value, included=position.side == "at"),)
+        yield from (([*same, *c], known + 1) for c, known in _from_the_start(rest, nulls_last=nulls_last))
+
+
+def _value_at(key: Key, place: int, bound: Any, *, included: bool) -> ColumnElement[Any]:
+    """The value at a place among those behind a bound, as PostgreSQL orders them; NULL where there are fewer."""
+    kind = Text() if isinstance(key.column.type, Enum) else key.column.type
+    value = func.unnest(literal(list(key.values), ARRAY(kind))).column_valued("value")
+    found = select(value).order_by(value.desc() if key.descending else value.asc()).offset(place).limit(1)
+    if bound is not None:
+        limit = literal(bound.value if isinstance(bound, enum.Enum) else bound, kind)
+        beyond = value < limit if key.descending else value > limit
+        found = found.where(beyond | (value == limit) if included else beyond)
+    return found.scalar_subquery()
 
 
 def _from_the_start(keys: Sequence[Key], *, nulls_last: bool) -> Iterator[Found]:

@@ -82,7 +82,7 @@ class Shape:
     names: tuple[tuple[str, Relation], ...]
 
     def page(self, query: ListQuery) -> TextualSelect:
-        """The statement that reads a page, and one row more; where it has two parts, maybe more than one."""
+        """The statement that reads a page, and one row more; a part is read where those before it were too few."""
         read = [self._part(query, part) for part in parts(query.keys, query.position)]
         if len(read) == 1:
             return self.statement.add_cte(read[0].cte("page"))
@@ -91,7 +91,9 @@ class Shape:
             found = [select(func.count()).select_from(cte).scalar_subquery() for cte in ctes]
             ctes.append(later.where(sum(found[1:], found[0]) <= query.size).cte(f"part_{place}"))
         whole = union_all(*(select(text("*")).select_from(cte) for cte in ctes))
-        return self.statement.add_cte(whole.cte("page"))
+        columns: list[Any] = [literal_column(f"key_{place}") for place in range(len(query.keys))]
+        nearest = ordered(columns, query.keys, backward=query.position.backward)
+        return self.statement.add_cte(whole.order_by(*nearest).limit(query.size + 1).cte("page"))
 
     def _part(self, query: ListQuery, part: Part) -> Select[Any]:
         """The first rows of a part; of alternatives each finds its own first rows, and these are put together."""
