@@ -12,6 +12,7 @@ from admin_app.api.answers import answer
 from admin_app.api.bodies import check_query
 from admin_app.api.change_sets import MORE
 from admin_app.api.values import shown_alone, shown_in_list
+from admin_app.exports.layout import MEDIA
 from admin_app.inputs import Input, columns_of, inputs_of
 from admin_app.models import SoftDelete, Versioned
 from admin_app.plugin import Action, Resource
@@ -177,7 +178,21 @@ def _record_paths(resource: Resource) -> Schema:
     if resource.can_edit:
         changed = {"200": _json(_ref(name))}
         single["patch"] = _operation(f"change_{name}", f"Change a {label}", changed, _ref(f"{name}.change"), [MATCH])
-    return {f"/{name}": whole, f"/{name}/{{id}}": single}
+    exported = _operation(f"export_{name}", f"All {many} as a file", {"200": EXPORTED}, parameters=_export(resource))
+    return {f"/{name}": whole, f"/{name}/export": {"get": exported}, f"/{name}/{{id}}": single}
+
+
+def _export(resource: Resource) -> list[Schema]:
+    """What an export can be asked for: its format and columns, and what its list can be, but for the page."""
+    switch = {"type": "string", "enum": ["yes", "no"]}
+    return [
+        _query("format", "Of the file.", {"type": "string", "enum": [*MEDIA], "default": "csv"}),
+        _query("columns", "Their names with commas between, in order; all of them otherwise."),
+        _query("labels", "Head the columns as pages do.", switch),
+        _query("bom", "Begin CSV with a byte order mark.", switch),
+        _query("formulas", "Leave texts that a spreadsheet would calculate as they are.", switch),
+        *(one for one in _parameters(resource) if one["name"] not in {"size", "after", "before", "at"}),
+    ]
 
 
 def _parameters(resource: Resource) -> list[Schema]:
@@ -266,6 +281,10 @@ def _query(name: str, description: str, schema: Schema | None = None) -> Schema:
     return {"name": name, "in": "query", "description": description, "schema": schema or {"type": "string"}}
 
 
+EXPORTED = {
+    "description": "The file, which is sent while it is written; without an end, it is not whole.",
+    "content": {media.partition(";")[0]: {"schema": {"type": "string"}} for media in MEDIA.values()},
+}
 PATH_ID = {"name": "id", "in": "path", "required": True, "schema": ID}
 PREVIEWED = {
     "name": "preview",

@@ -36,7 +36,12 @@ DEEDS = {
 }
 """What the core does besides editing records and actions."""
 
-FORMS = {"create": "New {one}", "edit": "Edit {one}", "export": "Export {many}"}
+FORMS = {
+    "create": "New {one}",
+    "edit": "Edit {one}",
+    "export": "Export {many}",
+    "download": "Download export of {many}",
+}
 
 
 def deed(registry: Registry, name: str) -> str:
