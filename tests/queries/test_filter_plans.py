@@ -1,4 +1,4 @@
-"""How PostgreSQL reads a page of a large list: from an index in the order of the list, hardly further than shown."""
+"""How PostgreSQL reads a filtered page of a large list: by an index, and little more than the page shows."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +12,6 @@ from sqlalchemy import URL, event
 
 from admin_app import resources
 from admin_app.db import Database
-from admin_app.plugin import Resource
 from admin_app.queries import rows
 from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import Viewer
@@ -21,8 +20,7 @@ from benchmarks import million
 
 ROWS = 30_000
 VIEWER = Viewer(1, ZoneInfo("Europe/Berlin"), datetime(2026, 11, 21, 12, tzinfo=UTC))
-RESOURCES = {resource.name: resource for resource in resources.plugin.resources}
-TICKETS = RESOURCES["ticket"]
+TICKETS = next(resource for resource in resources.plugin.resources if resource.name == "ticket")
 LARGE = {"tickets", "ticket_search", "ticket_tags", "comments"}
 FEW = 350
 """Rows that the page of a list may read of a large table, where no filter leaves most of them out."""
@@ -38,7 +36,7 @@ async def large(server_url: URL) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def plan_of(database: Database, resource: Resource, **asked: str) -> tuple[list[dict[str, Any]], rows.Page[Any]]:
+async def plan_of(database: Database, **asked: str) -> tuple[list[dict[str, Any]], rows.Page[Any]]:
     """The steps by which PostgreSQL reads a page, and the page."""
     statements: list[tuple[str, Any]] = []
 
@@ -46,11 +44,11 @@ async def plan_of(database: Database, resource: Resource, **asked: str) -> tuple
         if statement.lstrip().startswith(("WITH", "SELECT")):
             statements.append((statement, parameters))
 
-    query = ListQuery.parse(resource, list(asked.items()), VIEWER)
+    query = ListQuery.parse(TICKETS, list(asked.items()), VIEWER)
     for engine in database.engines:
         event.listen(engine.sync_engine, "before_cursor_execute", note)
     async with database.read() as session:
-        page = await rows.page_of(session, query, resource.columns)
+        page = await rows.page_of(session, query, TICKETS.columns)
     for engine in database.engines:
         event.remove(engine.sync_engine, "before_cursor_execute", note)
     async with engine.connect() as connection:
@@ -85,39 +83,11 @@ def check(plan: list[dict[str, Any]], few: int) -> None:
     assert read(plan) <= few, plan
 
 
-@pytest.mark.parametrize("down", ["", "-"])
-@pytest.mark.parametrize("name", TICKETS.sort)
-async def test_every_order_of_tickets_is_read_from_an_index_wherever_the_page_is(
-    large: Database, name: str, down: str
-) -> None:
-    sort = f"{down}{name}"
-    plan, page = await plan_of(large, TICKETS, sort=sort)
-    check(plan, FEW)
-    for _ in range(3):
-        assert page.next
-        plan, page = await plan_of(large, TICKETS, sort=sort, after=page.next)
-        check(plan, FEW)
-    plan, page = await plan_of(large, TICKETS, sort=sort, before="end")
-    check(plan, FEW)
-    assert page.previous
-    plan, page = await plan_of(large, TICKETS, sort=sort, before=page.previous)
-    check(plan, FEW)
-
-
 async def test_a_day_is_jumped_to_by_the_index(large: Database) -> None:
     for at in ("2023-06-01", "2025-10-01"):
-        plan, page = await plan_of(large, TICKETS, at=at)
+        plan, page = await plan_of(large, at=at)
         check(plan, FEW)
         assert page.rows[0].values["created_at"].isoformat()[:7] <= at
-
-
-@pytest.mark.parametrize("name", ["comment", "user"])
-async def test_lists_of_other_records_are_read_from_indexes_too(large: Database, name: str) -> None:
-    resource = RESOURCES[name]
-    for sort in (sort for sort in resource.sort if sort not in resource.unindexed):
-        for asked in ({"sort": sort}, {"sort": f"-{sort}"}, {"sort": sort, "before": "end"}):
-            plan, _ = await plan_of(large, resource, **asked)
-            check(plan, FEW)
 
 
 @pytest.mark.parametrize(
@@ -132,14 +102,9 @@ async def test_lists_of_other_records_are_read_from_indexes_too(large: Database,
         ({"created_at": "2024-03-01"}, FEW),
         ({"due_at": "2023-05-01..2023-05-03"}, FEW),
         ({"overdue": "yes", "sort": "due_at"}, 1_500),
-        ({"q": "zyzzyva"}, FEW),
-        ({"q": "SUP-00000777"}, FEW),
-        ({"q": "invoice"}, 4_000),
     ],
 )
-async def test_filters_and_searches_read_little_more_than_what_they_show(
-    large: Database, asked: dict[str, str], few: int
-) -> None:
-    plan, page = await plan_of(large, TICKETS, **asked)
+async def test_filters_read_little_more_than_what_they_show(large: Database, asked: dict[str, str], few: int) -> None:
+    plan, page = await plan_of(large, **asked)
     assert page.rows
     check(plan, few)
