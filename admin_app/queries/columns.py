@@ -1,6 +1,6 @@
 """Which columns of a list can be shown, and those that somebody asks for, in their order."""
 
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from sqlalchemy import inspect
@@ -10,7 +10,8 @@ Density = Literal["", "compact", "comfortable"]
 DENSITIES: tuple[Density, ...] = ("comfortable", "compact")
 
 
-def choosable(model: type[Any], declared: Iterable[str], mentioned: Iterable[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=1_000)
+def choosable(model: Any, declared: tuple[str, ...], mentioned: tuple[str, ...]) -> tuple[str, ...]:
     """The attributes of a model that a list may show: what it has declared as columns, then others it mentions.
 
     Never a secret, and nothing that would take a query for each row or could bring any number of rows along.

@@ -9,6 +9,7 @@ import enum
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal, NamedTuple, cast
 
 from sqlalchemy import (
@@ -117,13 +118,23 @@ def full_name(names: Collection[str], name: str, value: str) -> tuple[str, str]:
     return full, value
 
 
-def relation_of(model: type[Any], name: str) -> RelationshipProperty[Any] | None:
+def relation_of(model: Any, name: str) -> RelationshipProperty[Any] | None:
     """The relationship of that name, if the name is one."""
+    return _relation_of(model, name)
+
+
+@cache
+def _relation_of(model: Any, name: str) -> RelationshipProperty[Any] | None:
     return cast(Mapper[Any], inspect(model)).relationships.get(name)
 
 
-def kind_of(model: type[Any], name: str) -> Kind:
+def kind_of(model: Any, name: str) -> Kind:
     """What kind of value a model's attribute has."""
+    return _kind_of(model, name)
+
+
+@cache
+def _kind_of(model: Any, name: str) -> Kind:
     if relation := relation_of(model, name):
         return "records" if relation.uselist else "record"
     match getattr(getattr(model, name, None), "type", None):
@@ -147,8 +158,13 @@ def choices_of(model: type[Any], name: str) -> list[str]:
     return [member.value for member in members]
 
 
-def optional(model: type[Any], name: str) -> bool:
+def optional(model: Any, name: str) -> bool:
     """Whether the attribute may be empty."""
+    return _optional(model, name)
+
+
+@cache
+def _optional(model: Any, name: str) -> bool:
     if relation := relation_of(model, name):
         return relation.uselist or all(bool(getattr(column, "nullable", True)) for column in relation.local_columns)
     return bool(getattr(getattr(model, name).expression, "nullable", False))

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, Protocol, Self, cast
 
 from itsdangerous import URLSafeSerializer
@@ -255,14 +255,17 @@ def canonical(
 
 def parameters(listed: Listed) -> list[str]:
     """The names of all parameters that a list takes."""
-    names = (
-        ["q"] * bool(listed.search or listed.filters)
-        + list(listed.filters)
-        + ["sort", *SIDES, "size", "columns", "density"]
-    )
-    names += ["trash"] * issubclass(listed.model, SoftDelete) + ["overdue"] * hasattr(listed.model, "is_overdue")
-    names += ["change_set", "outcome"] * ("change_set" not in listed.filters)
-    return names + [f"{name}_{end}" for name in _periods(listed) for end in ("from", "to")]
+    model: Any = listed.model
+    return list(_parameters(model, tuple(listed.filters), bool(listed.search or listed.filters)))
+
+
+@lru_cache(maxsize=1_000)
+def _parameters(model: Any, filters: tuple[str, ...], searched: bool) -> tuple[str, ...]:
+    names = ["q"] * searched + [*filters, "sort", *SIDES, "size", "columns", "density"]
+    names += ["trash"] * issubclass(model, SoftDelete) + ["overdue"] * hasattr(model, "is_overdue")
+    names += ["change_set", "outcome"] * ("change_set" not in filters)
+    times = [name for name in filters if kind_of(model, name) == "time"]
+    return (*names, *(f"{name}_{end}" for name in times for end in ("from", "to")))
 
 
 def _periods(listed: Listed) -> list[str]:
@@ -368,7 +371,8 @@ def _outcome(listed: Listed, text: str) -> str:
 
 def choosable_columns(listed: Listed) -> tuple[str, ...]:
     """The columns that one can choose for a list, those first that it has of itself."""
-    return choosable(listed.model, listed.columns, (*listed.details, *listed.filters, *listed.form))
+    model: Any = listed.model
+    return choosable(model, tuple(listed.columns), (*listed.details, *listed.filters, *listed.form))
 
 
 def _columns(listed: Listed, text: str) -> tuple[str, ...]:

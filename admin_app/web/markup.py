@@ -24,7 +24,7 @@ ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
 @cache
 def static(path: str) -> str:
     """The URL of a static file, which changes with its content."""
-    digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:10]
+    digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:8]
     return f"/static/{path}?v={digest}"
 
 
@@ -32,7 +32,7 @@ def static(path: str) -> str:
 def icon(name: str, label: str | None = None) -> Markup:
     """An icon of the sprite; decoration unless it has a label."""
     spoken = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
-    return Markup(f'<svg class="icon" {spoken}><use href="{escape(static("icons.svg"))}#{escape(name)}"></use></svg>')
+    return Markup(f'<svg class="icon" {spoken}><use href="{escape(static("icons.svg"))}#{escape(name)}"/></svg>')
 
 
 def badge(text: object, tone: str = "", icon_name: str = "") -> Markup:
@@ -81,8 +81,8 @@ def _word(value: object) -> str:
 
 def tag(name: object, color: object = "") -> Markup:
     """A tag by its name, with a dot in its colour."""
-    dot = f'<svg class="dot" fill="{escape(color)}" aria-hidden="true"><circle/></svg>' if color else ""
-    return Markup(f'<span class="tag">{dot}<span>{escape(name)}</span></span>')
+    dot = f'<svg fill="{escape(color)}" aria-hidden="true"><circle/></svg>' if color else ""
+    return Markup(f'<span class="tag">{dot}{escape(name)}</span>')
 
 
 def time(moment: datetime | None) -> Markup:

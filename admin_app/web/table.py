@@ -64,14 +64,15 @@ class Sight:
 
 
 class Table:
-    """The table of one page: its headings, and its rows."""
+    """The table of one page: its headings, and its rows, whose cells end where the next begins, as HTML lets them."""
 
     def __init__(self, request: Request, resource: Resource, columns: Sequence[Column], *, selectable: bool) -> None:
         self.sight, self.selectable = Sight(request), selectable
         self.columns = [column for column in columns if not column.below]
         self._below = [column.name for column in columns if column.below]
         self._href = self.sight.of(resource.model)[0]
-        self._cells = [(self._opening(column), self.writer(column), _closing(column)) for column in self.columns]
+        self._head = next((column.name for column in columns if column.heads), "")
+        self._cells = [(self._opening(column), self.writer(column)) for column in self.columns]
 
     def body(self, rows: Sequence[Row]) -> Markup:
         """All rows."""
@@ -82,18 +83,21 @@ class Table:
         return [(column, Markup(self.writer(column)(row))) for column in self.columns]
 
     def _row(self, row: Row) -> str:
-        cells = "".join([f"{opening}{write(row)}{closing}" for opening, write, closing in self._cells])
+        cells = "".join([f"{opening}{write(row)}" for opening, write in self._cells])
         return f'<tr data-id="{row.id}" data-version="{row.version}">{self._box(row)}{cells}</tr>'
 
     def _box(self, row: Row) -> str:
         if not self.selectable:
             return ""
-        box = f'<input type="checkbox" name="ids" value="{row.id}" aria-label="Select {escape(row.label)}">'
-        return f'<td class="select"><label>{box}</label></td>'
+        name = row.values.get(self._head)
+        label = escape(name if isinstance(name, str) and name else row.label)
+        box = f'<input type="checkbox" name="ids" value="{row.id}" aria-label="Select {label}">'
+        return f'<td class="select"><label>{box}</label>'
 
     def _opening(self, column: Column) -> str:
         style = f' class="{escape(column.style)}"' if column.style else ""
-        says_itself = column.headline or column.badge in {"status", "priority"}
+        only_time = column.kind == "time" and sum(other.kind == "time" for other in self.columns) == 1
+        says_itself = column.headline or column.badge in {"status", "priority"} or only_time
         named = column.name == "id" if column.heads else not says_itself
         label = f' data-label="{escape(column.label)}"' if named else ""
         kind = 'th scope="row"' if column.heads else "td"
@@ -141,10 +145,6 @@ class Table:
 
 
 DIRECTIONS = {"asc": "ascending", "desc": "descending"}
-
-
-def _closing(column: Column) -> str:
-    return "</th>" if column.heads else "</td>"
 
 
 def _heading(column: Column) -> str:
