@@ -26,5 +26,7 @@
   list.table.addEventListener("focusin", ({ target }) => {
     if (target.matches(":focus-visible")) stand(target.closest("tbody tr[data-id]"));
   });
-  bar.querySelector("[data-edit-row]")?.addEventListener("click", () => backdesk.editRow(bar.closest("tr")));
+  const pencil = bar.querySelector("[data-edit-row]");
+  if (backdesk.editRow) pencil?.addEventListener("click", () => backdesk.editRow(bar.closest("tr")));
+  else pencil?.remove(); // none of the columns that are shown can be edited
 })();

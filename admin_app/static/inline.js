@@ -3,7 +3,8 @@
 (() => {
   const { list, tab } = backdesk;
   const table = list?.table;
-  const columns = (table?.dataset.inline ?? "").split(" ").filter(Boolean);
+  const cell = (row, column) => row.querySelector(`[data-column="${column}"]`);
+  const columns = (table?.dataset.inline ?? "").split(" ").filter((column) => column && cell(table, column));
   if (!columns.length) return;
 
   const editor = Object.assign(document.createElement("div"), { className: "inline-editor", popover: "manual" });
@@ -11,8 +12,6 @@
   document.body.append(editor);
   let open = null; // { row, column, before }
 
-  const cell = (row, column) => row.querySelector(`[data-column="${column}"]`);
-  const shown = (row) => columns.filter((column) => cell(row, column));
   const filled = () => new URLSearchParams(new FormData(editor.querySelector("form"))).toString();
   const heading = (column, row = list.rows()[0]) => table.tHead.rows[0].cells[[...row.cells].indexOf(cell(row, column))]?.textContent.trim() ?? "";
   const called = (row) => row.querySelector("th[scope=row]")?.textContent.trim() ?? "";
@@ -136,7 +135,7 @@
   async function goOn(by) {
     const { row, column } = open;
     if (!(await save())) return;
-    const next = shown(row)[shown(row).indexOf(column) + by];
+    const next = columns[columns.indexOf(column) + by];
     if (next) edit(row, next);
     else close();
   }
@@ -184,11 +183,10 @@
   });
 
   backdesk.editRow = (row) => {
-    const among = shown(row);
     const last = tab.remembered("inline");
-    if (among.length) edit(row, among.includes(last) ? last : among[0]);
+    edit(row, columns.includes(last) ? last : columns[0]);
   };
-  backdesk.key("e", `Edit a value of the row: ${shown(list.rows()[0]).map((column) => heading(column)).join(", ")}`, () => {
+  backdesk.key("e", `Edit a value of the row: ${columns.map((column) => heading(column)).join(", ")}`, () => {
     const row = list.here();
     return row ? backdesk.editRow(row) : false;
   });
