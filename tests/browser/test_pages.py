@@ -12,7 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import URL
 
 from admin_app.db import Acting, Database
-from admin_app.models import Attachment, Recipe, Ticket, TicketPriority, User
+from admin_app.models import Attachment, Recipe, SavedView, Ticket, TicketPriority, User
 from admin_app.queries import trash
 from admin_app.queries.changes import Chosen
 from admin_app.testing import Make, scratch_database
@@ -82,6 +82,13 @@ PAGES = {
     "/admin/recipes": "Recipes",
     "/admin/recipes/1/edit": "Edit recipe",
     "/admin/recipes/1/delete": "Delete “Monday: what Ana has”?",
+    "/admin/views": "Views",
+    "/admin/views/save/ticket?status=open&assignee=me": "Save this view",
+    "/admin/views/2/edit": "Edit “My open”",
+    "/admin/views/2/delete": "Delete “My open”?",
+    "/admin/ticket/list?view=1": "Of a column that is gone",
+    "/admin/ticket/list?view=2": "My open",
+    "/admin/ticket/list?view=2&assignee=&priority=low": "My open",
     "/admin/ticket/details/999999": "Not found",
     "/admin/change_set/create": "Not allowed",
     "/admin/ticket/list?colour=red": "Not understood",
@@ -123,6 +130,8 @@ async def furnish(database: Database) -> User:
     given = {"content": "Please look at this <b>again</b>, and tell the customer. " * 5}
     await make.save(Recipe(name="Ask again", action="notes.add", filter="status=open", inputs=given, **facts))
     await make.save(Recipe(name="Of a plugin that is gone", action="gone.deed", filter="", inputs={}, **facts))
+    broken = {"resource": "ticket", "query": "severity=5&status=open&priority=stuck", "user_id": lead.id}
+    await make.save(SavedView(name="Of a column that is gone", **broken))
     return lead
 
 
