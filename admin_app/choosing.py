@@ -35,7 +35,7 @@ def understood(resource: Resource, text: str, viewer: Viewer) -> ListQuery:
     nothing out: an unset variable of a script must not choose every row.
     """
     pairs = parse_qsl(text.strip().removeprefix("?"), keep_blank_values=True)
-    if empty := [name for name, value in pairs if not value.strip() and name in _known(resource)]:
+    if empty := [name for name, value in pairs if not value.strip() and name.removesuffix("!") in _known(resource)]:
         raise BadRequest(fields=dict.fromkeys(empty, "is empty. Leave it out, or write none where none is meant."))
     asked = ListQuery.parse(resource, pairs, viewer)
     if not asked.narrowed and not asked.trash:

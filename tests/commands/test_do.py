@@ -63,7 +63,11 @@ async def test_me_and_my_clock_are_those_of_whoever_acts(backdesk: Run, make_the
         ("created=whenever", "Error: created_at: “whenever” is not a day."),
         ("status=open&assignee=", "Error: assignee: is empty. Leave it out, or write none where none is meant."),
         ("", "Error: This filter leaves nothing out."),
-        ("sort=-id&page=2", "Error: This filter leaves nothing out."),
+        ("sort=-id&size=25", "Error: This filter leaves nothing out."),
+        ("q=statsu:open", "Error: q: has “statsu” at character 1, which is no field of tickets. Did you mean status?"),
+        ("q=assignee:me", "Error: “me” is nobody here"),
+        ("status!=", "Error: status!: is empty. Leave it out, or write none where none is meant."),
+        ("assignee!=who@example.com", "Error: assignee!: “who@example.com” is nobody here."),
         ("q=\x00", "Error: q: holds a character that cannot be stored."),
     ],
 )
