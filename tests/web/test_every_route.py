@@ -117,6 +117,11 @@ NAMES: dict[str, list[str]] = {
     "export": ["q", "sort", "trash", "tag", "created", "selection", "columns", "labels", "bom", "formulas"],
     "selected": ["ids", "all", "filter", "without", "back", "export_columns", "export_labels", "export_bom"],
     "order": ["address"],
+    "columns": ["filter", "do", "order", "column", "density", "columns"],
+    "count": ["exact", "q", "overdue", "columns", "after"],
+    "facets": ["q", "overdue", "trash", "sort", "created_at_from"],
+    "filters": ["q", "overdue", "trash", "sort", "created_at_to"],
+    "build": ["do", "field-1-1", "operator-1-1", "value-1-1", "field-2-1", "value-2-1", "field-0-999", "q", "overdue"],
     "do": [
         "ids",
         "back",
@@ -150,7 +155,11 @@ NAMES: dict[str, list[str]] = {
 def names(route: str, resource: str) -> list[str]:
     """The fields that a page of a resource reads, and the token, without which no form is read at all."""
     read = next((NAMES[word] for word in route.split("/") if word in NAMES), ["q"])
-    filters = REGISTRY.resources[resource].filters if {"list", "export"} & {*route.split("/")} else ()
+    filters = (
+        REGISTRY.resources[resource].filters
+        if {"list", "export", "facets", "filters", "build"} & {*route.split("/")}
+        else ()
+    )
     return [*read, *filters, *FORMS[resource], TOKEN_FIELD]
 
 
