@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Select, bindparam, column, func, literal, select, text, union_all
+from sqlalchemy import ARRAY, Select, bindparam, func, literal, select, text, union_all
 from sqlalchemy import Text as TextType
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -56,65 +56,61 @@ class Lexicon:
 
 
 async def look_up(session: AsyncSession, filters: Iterable[Filtered], words: frozenset[str]) -> Lexicon:
-    """What the database knows of the names in filters and of the words of tickets: one statement, or none."""
-    names: dict[type[Any], set[str]] = {Tag: set(words)} if words else {}
-    for item in filters:
-        if item.target is not None and item.names:
-            names.setdefault(item.target, set()).update(item.names)
-    if not names:
-        return Lexicon()
-    asked = [_named(target, column, texts) for target, texts in names.items() for column in target.lookup]
-    if words:
-        asked += [_wordless(words), _shares(words)]
-    found: dict[str, dict[str, list[int]]] = {}
-    for what, name, number in (await session.execute(union_all(*asked))).all():
-        found.setdefault(what, {}).setdefault(name, []).append(number)
-    ids = {
-        (target, name): tuple(sorted(set(numbers)))
-        for target in names
-        for name, numbers in found.get(target.__tablename__, {}).items()
-    }
-    shares = {name: numbers[0] for name, numbers in found.get(SHARE, {}).items()}
-    return Lexicon(ids=ids, wordless=frozenset(found.get(WORDLESS, ())), shares=shares)
+    """What the database knows of the names in filters, and of the words of tickets: a statement for each, or none."""
+    ids = await _named(session, filters)
+    if not words:
+        return Lexicon(ids=ids)
+    shares: dict[str, int] = {}
+    wordless = set()
+    for what, name, number in (await session.execute(WORDS, {"texts": sorted(words)})).all():
+        if what == "share":
+            shares[name] = number
+        elif what == "tag":
+            ids[Tag, name] = (number,)
+        else:
+            wordless.add(name)
+    return Lexicon(ids=ids, wordless=frozenset(wordless), shares=shares)
 
 
-WORDLESS, SHARE = "wordless", "share"
-
-SHARES = text(
+WORDS = text(
     """
-WITH counted AS (
+WITH each AS MATERIALIZED (SELECT text FROM unnest(cast(:texts AS text[])) AS text),
+counted AS MATERIALIZED (
   SELECT word, frequency FROM pg_stats, unnest(most_common_elems::text::text[],
     most_common_elem_freqs[1:cardinality(most_common_elems::text::text[])]) AS common (word, frequency)
   WHERE schemaname = 'public' AND tablename = 'ticket_search' AND attname = 'document'
 )
-SELECT text, cast(min(coalesce(frequency, 0)) * 1000000 AS bigint) AS share
-FROM unnest(cast(:texts AS text[])) AS text
-CROSS JOIN LATERAL unnest(tsvector_to_array(to_tsvector('english', text))) AS stem
+SELECT 'tag', text, tags.id FROM each JOIN tags ON lower(tags.name) = lower(text)
+UNION ALL SELECT 'wordless', text, 0 FROM each WHERE numnode(phraseto_tsquery('english', text)) = 0
+UNION ALL SELECT 'share', text, cast(min(coalesce(frequency, 0)) * 1000000 AS bigint)
+FROM each CROSS JOIN LATERAL unnest(tsvector_to_array(to_tsvector('english', text))) AS stem
 LEFT JOIN counted ON word = stem
 WHERE EXISTS (SELECT FROM counted) GROUP BY text"""
-).columns(column("text", TextType), column("share", BigInteger))
-"""How common words are, as PostgreSQL has counted them for its own plans; those that it did not count are rare."""
+).bindparams(bindparam("texts", type_=ARRAY(TextType)))
+"""Which texts are names of tags; of which the full text keeps nothing; and how common the rarest word of each is.
+
+That PostgreSQL has counted for its own plans. Words that it did not count are rare; where it counted nothing, none is.
+"""
 
 
-def _named(target: type[Any], name: str, texts: Iterable[str]) -> Select[str, str, int]:
-    """The records of which a column is one of these texts, in any case."""
-    each = _each(texts)
+async def _named(session: AsyncSession, filters: Iterable[Filtered]) -> dict[tuple[type[Any], str], tuple[int, ...]]:
+    """The ids of the records that filters name, in any case."""
+    names: dict[type[Any], set[str]] = {}
+    for item in filters:
+        if item.target is not None and item.names:
+            names.setdefault(item.target, set()).update(item.names)
+    if not names:
+        return {}
+    asked = [_by_name(target, column, texts) for target, texts in names.items() for column in target.lookup]
+    tables = {target.__tablename__: target for target in names}
+    found: dict[tuple[type[Any], str], set[int]] = {}
+    for table, name, key in (await session.execute(union_all(*asked))).all():
+        found.setdefault((tables[table], name), set()).add(key)
+    return {key: tuple(sorted(ids)) for key, ids in found.items()}
+
+
+def _by_name(target: type[Any], name: str, texts: Iterable[str]) -> Select[str, str, int]:
+    """The records of which a column is one of these texts."""
+    each = func.unnest(literal(sorted(texts), ARRAY(TextType))).column_valued("text")
     found = func.lower(getattr(target, name)) == func.lower(each)
     return select(literal(target.__tablename__), each, target.id).where(found)
-
-
-def _wordless(texts: Iterable[str]) -> Select[str, str, int]:
-    """Those of which the full text keeps nothing."""
-    each = _each(texts)
-    nothing = func.numnode(func.phraseto_tsquery(ENGLISH, each)) == 0
-    return select(literal(WORDLESS), each, literal(0, BigInteger)).where(nothing)
-
-
-def _shares(texts: Iterable[str]) -> Select[str, str, int]:
-    """Of a million tickets, how many have the rarest word of each; nothing where nothing is counted."""
-    shares = SHARES.bindparams(bindparam("texts", sorted(texts), ARRAY(TextType))).subquery("shares")
-    return select(literal(SHARE), shares.c.text, shares.c.share)
-
-
-def _each(texts: Iterable[str]) -> Any:
-    return func.unnest(literal(sorted(texts), ARRAY(TextType))).column_valued("text")

@@ -190,7 +190,7 @@ class ListQuery:
         return found
 
     async def understood(self, session: AsyncSession) -> Self:
-        """The same with what the database knows of the names and words that are looked for; two statements at most.
+        """The same with what the database knows of the names and words that are looked for; a few small statements, or none.
 
         Raises BadRequest for a person whom it does not know, or of whom there are several.
         """
