@@ -61,7 +61,7 @@ class Settings:
     """BACKDESK_SECURE_COOKIES: `1` where the site is served over HTTPS; cookies are then sent over HTTPS only."""
 
     pool_size: int = 10
-    """BACKDESK_POOL_SIZE: database connections a process keeps open at most."""
+    """BACKDESK_POOL_SIZE: database connections a process keeps open at most to write, and as many to read."""
 
     statement_timeout_ms: int = 15_000
     """BACKDESK_STATEMENT_TIMEOUT_MS: how long one statement of the web application may run."""
