@@ -1,81 +1,21 @@
-"""Saved views in the browser: a list within a view, the queues of the menu, and the pages that make views."""
+"""Saved views in the browser: a list within a view, and the pages that make, change and mend views."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
-import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from admin_app import saved_views
-from admin_app.db import Acting
-from admin_app.models import AuditLog, ChangeSet, Role, SavedView, Selection, Ticket, TicketStatus, User
-from admin_app.plugin import Chosen
-from admin_app.queries import tickets
-from admin_app.registry import Registry, ship_views
-from admin_app.testing import Browser, Make, Statements
+from admin_app.models import AuditLog, ChangeSet, Selection
+from admin_app.registry import Registry
+from admin_app.testing import Browser, Make
+from tests.web.viewing import LIST, SAVE, menu, numbers, rewritten, role_of, saved, shown, stored
 
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=20)
 CLOSED = {"created_at": LONG_AGO, "resolved_at": NOW, "closed_at": NOW}
-
-LIST = "/admin/ticket/list"
-SAVE = "/admin/views/save/ticket"
-
-
-@pytest.fixture(autouse=True)
-def counted_anew(browser: Browser) -> None:
-    """The numbers of other tests' queues are forgotten."""
-    browser.desk.queue_counts.kept.clear()
-
-
-async def stored(browser: Browser, name: str) -> SavedView:
-    """The view of a name."""
-    async with browser.desk.database.read() as session:
-        return (await session.scalars(select(SavedView).where(SavedView.name == name))).one()
-
-
-async def saved(browser: Browser, name: str, query: str, audience: str = "me", **fields: Any) -> SavedView:
-    """A view that was saved through the door."""
-    done = await browser.submit(SAVE, {"name": name, "query": query, "audience": audience, **fields})
-    assert done.status_code == 303, done.text
-    view = await stored(browser, name)
-    assert done.headers["location"] == f"{LIST}?view={view.id}"
-    return view
-
-
-async def role_of(browser: Browser, name: str) -> str:
-    async with browser.desk.database.read() as session:
-        return str((await session.scalars(select(Role.id).where(Role.name == name))).one())
-
-
-async def rewritten(browser: Browser, view: SavedView, **facts: Any) -> None:
-    """A view as another version of the desk may have left it."""
-    async with browser.desk.database.transaction(Acting.system(), "test.make") as change:
-        kept = await change.session.get_one(SavedView, view.id)
-        for name, value in facts.items():
-            setattr(kept, name, value)
-
-
-async def status(browser: Browser, ticket: Ticket, becomes: TicketStatus, by: User) -> None:
-    """Bring a ticket to a status, as somebody does."""
-    async with browser.desk.database.transaction(Acting(user_id=by.id), "status.change") as change:
-        await tickets.assign(change.session, Chosen.of(Ticket, [ticket.id]), by)
-        outcome = await tickets.set_status(change.session, Chosen.of(Ticket, [ticket.id]), becomes, by.id)
-    assert outcome.changed == 1
-
-
-def shown(page: str) -> list[str]:
-    """The titles of the tickets that a list shows."""
-    links = re.findall(r'(?:<td|<th scope="row")[^>]*data-column="title"[^>]*>.*?<a [^>]*>([^<]*)</a>', page, re.DOTALL)
-    return [unescape(title) for title in links]
-
-
-def menu(page: str) -> list[str]:
-    """The names of the queues in the menu."""
-    part = page.partition("<div data-queues")[2].partition("</ul>")[0]
-    return [unescape(name) for name in re.findall(r"<span>([^<]+)</span>", part)][:-1]
 
 
 async def test_a_list_is_saved_under_a_name_and_opened_from_the_menu(client: Browser, make: Make) -> None:
@@ -379,99 +319,3 @@ async def test_views_of_lists_that_are_gone_are_reported(client: Browser, regist
         lines = await saved_views.problems(session, registry, client.desk.settings.time_zone)
     assert f"view {view.id} “Lost” of gadget: the plugin that offers this list is not loaded." in lines[0]
     assert lines[1].startswith(f"view {broken.id} “Bent” of ticket: severity is not a parameter of this list.")
-
-
-def numbers(fragment: str) -> dict[int, str]:
-    """By view, what the menu says."""
-    found = re.findall(r'id="queue-(\d+)" hx-swap-oob="true">([^<]*)<', fragment)
-    return {int(key): text for key, text in found}
-
-
-async def test_the_queues_of_the_menu_are_counted_in_one_statement_and_kept_for_a_while(
-    client: Browser, make: Make, registry: Registry, statements: Statements
-) -> None:
-    await ship_views(client.desk.database, registry)
-    assert client.actor is not None
-    await make.ticket(assignee_id=client.actor.id)
-    with statements(client.desk.database) as seen:
-        fragment = (await client.get("/admin/queues")).text
-    assert len([one for one in seen if "set_config" not in one]) == 2, "who is signed in, and all counts"
-    mine = await stored(client, "My open")
-    assert numbers(fragment)[mine.id] == "1"
-    await make.ticket(assignee_id=client.actor.id)
-    with statements(client.desk.database) as seen:
-        assert numbers((await client.get("/admin/queues")).text)[mine.id] == "1"
-    assert len(seen) == 1
-    client.desk.queue_counts.kept.clear()
-    assert numbers((await client.get("/admin/queues")).text)[mine.id] == "2"
-
-
-async def test_the_menu_costs_a_page_no_statement(
-    client: Browser, make: Make, registry: Registry, statements: Statements
-) -> None:
-    await make.ticket()
-    await client.get(LIST)
-    with statements(client.desk.database) as before:
-        await client.get(LIST)
-    await ship_views(client.desk.database, registry)
-    view = await stored(client, "All unsolved")
-    with statements(client.desk.database) as after:
-        page = (await client.get(f"{LIST}?view={view.id}")).text
-    assert len(menu(page)) == 11
-    assert len(after) == len(before)
-
-
-async def test_a_queue_that_is_slow_to_count_has_no_number_and_the_others_have(browser: Browser, make: Make) -> None:
-    ticket = await make.ticket()
-    quick, slow = select(Ticket.id).where(Ticket.id == ticket.id), select(func.pg_sleep(5))
-    assert await saved_views.counted(browser.desk.database, {7: quick, 8: slow}) == {7: 1, 8: None}
-
-
-async def test_whoever_is_signed_out_is_not_sent_away_by_the_numbers(browser: Browser) -> None:
-    answer = await browser.get("/admin/queues", headers={"hx-request": "true"})
-    assert answer.status_code == 401
-    assert "hx-refresh" not in answer.headers
-
-
-async def test_the_shipped_views_find_what_their_names_say(browser: Browser, make: Make, registry: Registry) -> None:
-    await ship_views(browser.desk.database, registry)
-    agent = await make.agent()
-    await browser.sign_in(agent)
-    customer = await make.customer()
-    facts = {"creator_id": customer.id}
-    answered = await make.ticket(title="answered", assignee_id=agent.id, **facts)
-    await make.comment(answered, agent, is_internal=False)
-    await make.ticket(
-        title="late", assignee_id=agent.id, created_at=LONG_AGO, due_at=LONG_AGO, priority="high", **facts
-    )
-    await make.ticket(title="nobody’s", priority="urgent", **facts)
-    silent = await make.ticket(title="silent", created_at=LONG_AGO, assignee_id=agent.id, **facts)
-    await status(browser, silent, TicketStatus.WAITING_ON_CUSTOMER, agent)
-    done = await make.ticket(title="done", **facts)
-    await status(browser, done, TicketStatus.RESOLVED, agent)
-    again = await make.ticket(title="again", **facts)
-    await status(browser, again, TicketStatus.RESOLVED, agent)
-    await status(browser, again, TicketStatus.OPEN, agent)
-    async with browser.desk.database.transaction(Acting(user_id=agent.id), "assign.unassign") as change:
-        await tickets.assign(change.session, Chosen.of(Ticket, [again.id]), None)
-    await make.ticket(title="gone", deleted_at=NOW, **facts)
-    expected = {
-        "My open": ["late", "answered", "silent"],
-        "My overdue": ["late"],
-        "Unassigned": ["nobody’s", "again"],
-        "Urgent and unassigned": ["nobody’s"],
-        "Overdue": ["late"],
-        "Unattended": ["late", "silent", "nobody’s", "again"],
-        "Waiting over 3 days": ["silent"],
-        "Reopened last 7 days": ["again"],
-        "Recently resolved by me": ["done"],
-        "All unsolved": ["again", "nobody’s", "answered", "silent", "late"],
-        "Trash": ["gone"],
-    }
-    for name, titles in expected.items():
-        page = (await browser.get(f"{LIST}?view={(await stored(browser, name)).id}")).text
-        assert sorted(shown(page)) == sorted(titles), name
-        assert f"<h1>{name}" in page
-    counts = numbers((await browser.get("/admin/queues")).text)
-    for name, titles in expected.items():
-        assert counts[(await stored(browser, name)).id] == str(len(titles)), name
