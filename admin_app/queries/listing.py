@@ -190,7 +190,7 @@ class ListQuery:
         return found
 
     async def understood(self, session: AsyncSession) -> Self:
-        """The same with what the database knows of the names and words that are looked for; a few small statements, or none.
+        """The same with what the database knows of the names and words that are looked for: up to three statements.
 
         Raises BadRequest for a person whom it does not know, or of whom there are several.
         """
