@@ -24,7 +24,7 @@ def examples(heading: str) -> list[str]:
 
 
 SEARCHES = [urlencode({"q": text}) for text in examples("In the search box")]
-PARAMETERS = examples("As parameters")
+PARAMETERS = examples("As parameters") + re.findall(r"--where '(.+?)'", PAGE)
 
 
 def test_there_are_examples() -> None:

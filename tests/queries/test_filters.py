@@ -1,16 +1,20 @@
 """Filters beyond one of several values: none of them, comparisons, people by name, and all of it within a search."""
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from admin_app.db import Database
 from admin_app.errors import BadRequest
 from admin_app.models import Comment, Ticket, TicketPriority, TicketStatus, User
 from admin_app.queries import rows
+from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.testing import Make, Statements
 from tests.queries.test_listing import BERLIN, NOON, RESOURCES, TICKET, VIEWER, asked
@@ -283,3 +287,74 @@ def test_what_is_asked_for_is_written_as_it_was_given() -> None:
     assert asked(urlencode(pairs)).pairs() == pairs
     assert asked(urlencode(pairs), viewer=Viewer(1, BERLIN, NOON)).narrowed
     assert issubclass(TICKET.model, Ticket)
+
+
+PIECES = [
+    *(
+        "a",
+        "paper",
+        "the",
+        "%",
+        "_",
+        "OR",
+        "AND",
+        "NOT",
+        "(",
+        ")",
+        "-",
+        '"',
+        " ",
+        " ",
+        " ",
+        ":",
+        ",",
+        "!",
+        "\\",
+        "💥",
+        "'",
+    ),
+    *(
+        "status:open",
+        "status:",
+        "tag:",
+        "tag:x",
+        "assignee:me",
+        "assignee:none",
+        "is:overdue",
+        "is:",
+        "created:",
+        ">",
+        "<=",
+    ),
+    *("2026-01-01", "last-7-days", "..", "colour:red", "silent_days:>3", "none", "0", "9" * 30, "\ud800", "\x00"),
+]
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=25).map("".join)))
+@settings(max_examples=1_000, deadline=None)
+def test_any_text_is_conditions_or_a_clear_refusal(text: str) -> None:
+    for listed in (TICKET, RESOURCES[Comment]):
+        try:
+            query = ListQuery.parse(listed, [("q", text)], VIEWER)
+        except BadRequest:
+            continue
+        assert all(str(condition) for condition in query.conditions())
+        if query.search:
+            written = ListQuery.parse(listed, [("q", str(query.search.tree))], VIEWER)
+            assert [str(one) for one in written.conditions()] == [str(one) for one in query.conditions()]
+
+
+async def test_any_search_that_is_understood_runs(database: Database, make: Make) -> None:
+    await make.tag("paper", await make.ticket(title="Paper jam"))
+    chance, run = random.Random(4), 0  # noqa: S311  the same searches every time
+    for _ in range(400):
+        text = "".join(chance.choices(PIECES, k=chance.randint(1, 12)))
+        try:
+            query = asked(q(text.replace("\ud800", "")))
+            async with database.read() as session:
+                page = await rows.page_of(session, query, ("title",))
+                assert await rows.count_of(session, query) == len(page.rows), text
+        except BadRequest:
+            continue
+        run += 1
+    assert run > 100

@@ -1,7 +1,10 @@
 """What may have been meant by a search that finds nothing."""
 
-from sqlalchemy import select
+from sqlalchemy import URL, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
+from admin_app import migrations
 from admin_app.db import Acting, Database
 from admin_app.models import SearchWord, Tag, Ticket
 from admin_app.queries import spelling, trash
@@ -77,3 +80,20 @@ async def test_a_whole_search_is_corrected_and_keeps_its_fields(database: Databa
         tags = asked("q=pritner", RESOURCES[Tag]).search
         assert tags is not None
         assert await spelling.corrected(session, tags) is None
+
+
+async def test_without_the_extension_nothing_is_suggested_and_an_upgrade_makes_it_again(
+    live_url: URL, live_database: Database, make_live: Make
+) -> None:
+    for _ in range(2):
+        await make_live.ticket(title="An invoice")
+    await counted(live_database)
+    assert await meant(live_database, ["invioce"]) == {"invioce": "invoice"}
+    engine = create_async_engine(live_url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP EXTENSION pg_trgm CASCADE"))
+    await engine.dispose()
+    assert await meant(live_database, ["invioce"]) == {}
+    assert await migrations.check(live_url) == []
+    await migrations.upgrade(live_url)
+    assert await meant(live_database, ["invioce"]) == {"invioce": "invoice"}
