@@ -11,7 +11,7 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from admin_app.models import Base
 from admin_app.queries.filters import among, named, relation_of
-from admin_app.queries.keyset import END, START, by_key, ordered, parts
+from admin_app.queries.keyset import END, by_key, ordered, parts
 from admin_app.queries.light import Reference, Row, in_sql, shape_of
 from admin_app.queries.listing import DEEPEST, ListQuery
 from admin_app.queries.shortened import beginning, lean, long_columns
@@ -52,13 +52,11 @@ async def page_of(session: AsyncSession, query: ListQuery, names: Sequence[str])
     """One page of a list with the values of these columns, in one statement; nothing else is read of its records.
 
     Where a plugin's model knows what its records are called, or a column of them, in Python only, whole records are
-    read for it in a further statement. Where nothing is before a row, the page is that of the beginning.
+    read for it in a further statement.
     """
     model, query = query.listed.model, await query.understood(session)
     shape = shape_of(model, tuple(names), query.sort, query.listed.default_sort)
     found = (await session.execute(shape.page(query))).all()
-    if query.position.backward and not found:
-        return await page_of(session, replace(query, position=START), names)
     page = _page(query, found)
     rows = await _completed(session, model, [shape.row(row) for row in page.rows], names)
     return Page(rows, page.previous, page.next)
@@ -81,8 +79,6 @@ async def records_of(
         if len(found) <= query.size:
             nearest = read.where(*part.conditions).order_by(*part.order).limit(query.size + 1 - len(found))
             found += (await session.execute(nearest)).all()
-    if query.position.backward and not found:
-        return await records_of(session, replace(query, position=START), shown, whole=whole)
     page = _page(query, found[::-1] if query.position.backward else found)
     rows = [Loaded(row[0], dict(zip(short, row[1:], strict=False))) for row in page.rows]
     return Page(rows, page.previous, page.next)
@@ -96,7 +92,7 @@ def _page(query: ListQuery, found: Sequence[Any]) -> Page[Any]:
     position, more = query.position, len(found) > query.size
     rows = found[-query.size :] if position.backward else found[: query.size]
     if not rows:
-        return Page(rows, END if position.side else None, None)
+        return Page(rows, END if position.side and not position.backward else None, None)
     first, last = (query.cursor(row[-len(query.keys) :]) for row in (rows[0], rows[-1]))
     before = more if position.backward else bool(position.side)
     behind = bool(position.values) if position.backward else more

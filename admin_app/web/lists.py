@@ -16,6 +16,7 @@ from admin_app.queries import rows, spelling
 from admin_app.queries.listing import APPEARANCE, BEGINNING, SIZES, ListQuery
 from admin_app.queries.touched import is_noted
 from admin_app.web import (
+    building,
     cells,
     columns,
     counting,
@@ -126,10 +127,12 @@ def _links(resource: Resource, query: ListQuery, found: rows.Page[Any], address:
         "in_trash_url": address(trash="yes"),
         "previous_url": address(**BEGINNING | {"before": found.previous}) if found.previous else "",
         "next_url": address(**BEGINNING | {"after": found.next}) if found.next else "",
+        "begin_url": address(**BEGINNING),
         "first_url": address(**BEGINNING) if found.previous else "",
         "last_url": address(**BEGINNING | {"before": "end"}) if found.next else "",
         "sizes": [(size, address(size=str(size)), size == query.size) for size in SIZES],
         "columns_url": panel.with_query(path(resource.name, "columns"), query.pairs(**BEGINNING)),
         "filters_url": filtering.source(resource, query),
+        "build_url": building.source(resource, query),
         "create_url": path(resource.name, "create"),
     }
