@@ -44,7 +44,9 @@ async def test_each_part_of_a_search_is_taken_away_by_itself(client: Browser, ma
 
 
 async def test_groups_of_a_search_are_taken_away_as_a_whole(client: Browser) -> None:
-    shown = chips((await client.get(f"{LIST}?q=(status:open assignee:me) OR priority:urgent")).text)
+    page = (await client.get(f"{LIST}?q=(status:open assignee:me) OR priority:urgent")).text
+    assert f"{BUILD}?q=(status:open assignee:me) OR priority:urgent" in [unquote(url) for url in links(page)]
+    shown = chips(page)
     assert shown == {"Search: status:open assignee:me OR priority:urgent": LIST}
 
 
