@@ -53,17 +53,21 @@ class Memory:
     """The most that a process holds, from a moment on."""
 
     def __init__(self, pid: int) -> None:
-        self.place = Path(f"/proc/{pid}")
+        self.place, self.before = Path(f"/proc/{pid}"), 0.0
 
     def begin(self) -> None:
         """Forget what it held before."""
         (self.place / "clear_refs").write_text("5")
+        self.before = self._megabytes("VmRSS")
 
     @property
     def peak(self) -> float:
         """Megabytes."""
-        line = next(line for line in (self.place / "status").read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
+        return self._megabytes("VmHWM")
+
+    def _megabytes(self, name: str) -> float:
+        lines = (self.place / "status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
 
 
 def received(client: httpx.Client, address: str, keep: Path | None = None) -> Received:
@@ -134,22 +138,23 @@ def measure(url: URL, folder: Path) -> None:
         memory.begin()
         runs = [received(person, tenth) for _ in range(RUNS)]
         times = [run.seconds for run in runs]
-        _say("a tenth, as a browser", statistics.median(times), runs[0].size, memory.peak, f"best {min(times):.2f} s")
+        _say("a tenth, as a browser", statistics.median(times), runs[0].size, memory, f"best {min(times):.2f} s")
         memory.begin()
         file = folder / "whole.csv"
         whole = received(token, f"{BASE}/api/ticket/export?format=csv&columns={COLUMNS}", file)
         found = content(file)
         assert found == wanted, f"{found} arrived, of {wanted}"
-        _say("all, as a script", whole.seconds, whole.size, memory.peak, f"{found[0]:,} rows, checksum right")
+        _say("all, as a script", whole.seconds, whole.size, memory, f"{found[0]:,} rows, checksum right")
         memory.begin()
         seconds, address = ordered(person, f"columns={COLUMNS}&bom=no")
         made = received(person, address)
         assert made.digest == whole.digest, "the file of the job differs"
-        _say("all, as a job", seconds, made.size, memory.peak, f"fetched in {made.seconds:.1f} s, the same bytes")
+        _say("all, as a job", seconds, made.size, memory, f"fetched in {made.seconds:.1f} s, the same bytes")
 
 
-def _say(what: str, seconds: float, size: int, memory: float, more: str) -> None:
-    print(f"{what:<24} {seconds:>8.2f} s {size / 1e6:>9.1f} MB {memory:>6.0f} MB of memory  {more}", flush=True)
+def _say(what: str, seconds: float, size: int, memory: Memory, more: str) -> None:
+    held = f"at most {memory.peak:.0f} MB of memory, {memory.before:.0f} before"
+    print(f"{what:<24} {seconds:>8.2f} s {size / 1e6:>9.1f} MB  {held}  {more}", flush=True)
 
 
 async def _made(owner: URL, rows: int, folder: Path) -> None:
