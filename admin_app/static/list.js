@@ -10,6 +10,12 @@
   const list = form?.dataset.selection ?? location.pathname;
   let here = null;
 
+  // Which column a cell is of stands in its heading, and is told to the cells here: it would be a sixth of the page.
+  const columns = [...(table?.tHead.rows[0].cells ?? [])].map((heading) => heading.dataset.column);
+  for (const row of rows()) {
+    for (const cell of row.cells) if (columns[cell.cellIndex]) cell.dataset.column = columns[cell.cellIndex];
+  }
+
   backdesk.list = { table, rows, here: () => (here?.isConnected ? here : null), moveTo };
 
   /** Make a row the one where one is; `focus` when a key has brought one there. */

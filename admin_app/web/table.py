@@ -101,7 +101,7 @@ class Table:
         named = column.name == "id" if column.heads else not says_itself
         label = f' data-label="{escape(column.label)}"' if named else ""
         kind = 'th scope="row"' if column.heads else "td"
-        return f'<{kind}{style} data-column="{escape(column.name)}"{label}>'
+        return f"<{kind}{style}{label}>"
 
     def writer(self, column: Column) -> Callable[[Row], str]:
         """The function that writes a column's cell of any row."""
