@@ -18,7 +18,7 @@ BESIDE = 2
 
 @dataclass(frozen=True)
 class RowAction:
-    """Something that leads on from one row; its address has `{id}` and `{back}` where the row's id and the list belong."""
+    """Something that leads on from one row; `{id}` and `{back}` in its address stand for the row and the list."""
 
     label: str
     icon: str
