@@ -23,6 +23,7 @@ from admin_app.web import (
     deeds,
     exporting,
     filtering,
+    jumping,
     offers,
     panel,
     saved_views,
@@ -86,6 +87,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "exporting": exported,
         "filter": panel.encoded(query.pairs()),
         "remembered_as": f"{resource.name}?{panel.encoded(query.pairs(**APPEARANCE, sort=None))}",
+        "jump": jumping.jump_of(resource, query) if found.previous or found.next else None,
         **_links(resource, query, found, address),
     }
     if resource.model is ChangeSet:
