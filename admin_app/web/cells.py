@@ -33,8 +33,8 @@ class Column:
     """A column of a list: what it holds, how its cells are shown, and where its heading leads.
 
     The one that may `grow` takes the room that is left; those `below` it are shown in its cells. The one that `heads` a
-    row names it, those that `leads` link to the record, the `headline` comes first where a row is a card, and what
-    `wraps` may take two lines where others do anyway. At `href` the list is sorted by this column, at `then` by it
+    row names it, the `headline` links to the record and comes first where a row is a card, and what `wraps` may take
+    two lines where others do anyway. At `href` the list is sorted by this column, at `then` by it
     where rows are equal so far; `direction` is how it is sorted by the column, and at which `place` among several.
     """
 
@@ -45,7 +45,6 @@ class Column:
     wraps: bool
     grow: bool
     below: bool
-    leads: bool
     heads: bool
     headline: bool
     href: str = ""
@@ -57,7 +56,8 @@ class Column:
     def style(self) -> str:
         """The classes of its cells."""
         known = {"time": "when", "number": "number", "record": "truncate", "text": "truncate"}
-        own = "grow" if self.grow else "" if self.wraps else "id" if self.name == "id" else known.get(self.kind, "")
+        plain = self.wraps or (self.heads and self.kind == "text")
+        own = "grow" if self.grow else "" if plain else "id" if self.name == "id" else known.get(self.kind, "")
         return f"{own} title".strip() if self.headline else own
 
 
@@ -104,7 +104,6 @@ def _columns(model: Any, names: tuple[str, ...]) -> list[Column]:
             wraps=bool(below) and _target(model, name) is User,
             grow=name == room,
             below=name in below,
-            leads=name == head or (name == room and name in model.lookup),
             heads=name == head,
             headline=name == headline,
         )

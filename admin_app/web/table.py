@@ -6,6 +6,7 @@ markup.py, which escapes it; tests/web/test_table.py sends hostile values throug
 # ruff: noqa: S704  every value that goes into markup here has been through `escape`
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -21,7 +22,7 @@ from admin_app.web.cells import Column, summary
 from admin_app.web.context import BASE, actor_of, desk_of
 from admin_app.web.facts import Link
 from admin_app.web.lookups import may_know
-from admin_app.web.markup import ZONE, badge, badge_priority, badge_state, badge_status, icon, linked, tag, time
+from admin_app.web.markup import ZONE, badge, badge_priority, badge_state, badge_status, icon, linked, local, tag
 
 Written = Callable[[Any], str]
 """Writes a value that is there, as markup."""
@@ -114,7 +115,7 @@ class Table:
         def lead(row: Row) -> str:
             return f'<a href="{self._href}{row.id}">{write(row) or escape(row.label)}</a>'
 
-        written = lead if column.leads and self._href else write
+        written = lead if column.headline and self._href else write
         if not (column.grow and self._below):
             return written
 
@@ -200,4 +201,9 @@ def _summary(value: Any) -> str:
     return f"<span>{'; '.join([*said[:SUMMARY], *more])}</span>" if said else ""
 
 
-WRITTEN: dict[str, Written] = {"choice": _badge, "switch": _switch, "time": time, "json": _summary}
+def _time(value: datetime) -> str:
+    """A time as the viewer reads it; the exact instant, which lists have a hundred of, is in one attribute only."""
+    return f'<span title="{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC">{local(value, ZONE.get())}</span>'
+
+
+WRITTEN: dict[str, Written] = {"choice": _badge, "switch": _switch, "time": _time, "json": _summary}

@@ -1,6 +1,5 @@
 """The desk in a browser that runs no scripts: everything a lead does in a day can still be done."""
 
-import re
 from collections.abc import AsyncIterator
 
 import pytest
