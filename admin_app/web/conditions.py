@@ -167,11 +167,12 @@ def written(resource: Resource, groups: Sequence[Group]) -> str:
     Raises ValueError for a text that is no search.
     """
     found = [term for group in groups if (term := joined(_terms(resource, group)))]
-    if not found:
-        return ""
-    if len(found) == 1:
-        return str(found[0])
-    return " OR ".join(f"({term})" if isinstance(term, All | Either) else str(term) for term in found)
+    return " OR ".join(map(in_parentheses if len(found) > 1 else str, found))
+
+
+def in_parentheses(term: Term) -> str:
+    """One of several alternatives, as it is easily read."""
+    return f"({term})" if isinstance(term, All | Either) else str(term)
 
 
 def _terms(resource: Resource, group: Group) -> list[Term]:

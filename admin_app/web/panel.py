@@ -17,6 +17,8 @@ from admin_app.queries.listing import BEGINNING, ListQuery
 from admin_app.queries.periods import DAY, day_of
 from admin_app.queries.readable import humanized
 from admin_app.queries.rows import Reference
+from admin_app.queries.terms import Either, Term
+from admin_app.web.conditions import in_parentheses
 from admin_app.web.context import actor_of, desk_of, path, record_path
 from admin_app.web.lookups import may_know
 
@@ -220,9 +222,14 @@ def _searched(
     made = []
     for part in query.search.parts:
         item = query.search.filter_of(part.term)
-        label, value = _in_words(resource, item, named, name_of) if item else ("Search", str(part))
+        label, value = _in_words(resource, item, named, name_of) if item else ("Search", _grouped(part.term))
         made.append(Chip(label, value, address(q=part.without or None)))
     return made
+
+
+def _grouped(term: Term) -> str:
+    """A part of a search as one reads it, each of its groups in parentheses."""
+    return " OR ".join(map(in_parentheses, term.terms)) if isinstance(term, Either) else str(term)
 
 
 def _in_words(resource: Resource, item: Filtered, named: Named, name_of: Callable[[Any], str]) -> tuple[str, str]:

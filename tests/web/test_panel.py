@@ -47,7 +47,7 @@ async def test_groups_of_a_search_are_taken_away_as_a_whole(client: Browser) -> 
     page = (await client.get(f"{LIST}?q=(status:open assignee:me) OR priority:urgent")).text
     assert f"{BUILD}?q=(status:open assignee:me) OR priority:urgent" in [unquote(url) for url in links(page)]
     shown = chips(page)
-    assert shown == {"Search: status:open assignee:me OR priority:urgent": LIST}
+    assert shown == {"Search: (status:open assignee:me) OR priority:urgent": LIST}
 
 
 @pytest.mark.parametrize(
