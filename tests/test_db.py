@@ -262,7 +262,7 @@ REFUSED: dict[str, tuple[Any, type[BackdeskError], str]] = {
     ),
     "time is up": (
         text("SELECT pg_sleep(20)"),
-        Unavailable,
+        TooSlow,
         "The database took too long for this. Narrow it down and try again.",
     ),
     "deadlock": (
