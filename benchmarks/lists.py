@@ -286,6 +286,7 @@ def beside(
     lines = [f"\n| median ms | ours | {' | '.join(results)} |", "|---" * (len(results) + 2) + "|"]
     for name, found in ours.items():
         others = [result.get(LINES[name].peers) for result in results.values()]
+        others = [other if other and other["status"] == 200 else None for other in others]
         if any(others):
             cells = [f"{other['ms']} ({other['bytes'] // 1024} KB)" if other else "–" for other in others]
             lines.append(f"| {LINES[name].title} | {found.milliseconds:.1f} | {' | '.join(cells)} |")
