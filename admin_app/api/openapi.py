@@ -198,8 +198,9 @@ def _export(resource: Resource) -> list[Schema]:
 def _parameters(resource: Resource) -> list[Schema]:
     """What a list can be asked for."""
     found = [_query(name, takes(resource.model, name)) for name in resource.filters]
+    found += [_query(f"{name}!", f"None of these. {takes(resource.model, name)}") for name in resource.filters]
     if resource.search:
-        found.append(_query("q", "Words to search for."))
+        found.append(_query("q", "Words, phrases, -not, OR, groups and field:value, as the search box takes them."))
     orders = [order for name in resource.sort for order in (name, f"-{name}")]
     ordered = f"One, or up to {SORTS} with commas between; with a - in front, the greatest first."
     found.append(_query("sort", ordered, {"type": "string", "examples": orders}))

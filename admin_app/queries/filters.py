@@ -33,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
+from admin_app.errors import BadRequest
 from admin_app.models import Instant, User
 from admin_app.queries.periods import Viewer
 from admin_app.queries.ranges import in_numbers, in_period
@@ -317,7 +318,7 @@ def _refers(
 
 
 def known_as(model: type[Any], item: Filtered, known: Known) -> Filtered:
-    """The same filter, looking for the ids that its names have; raises ValueError for a person who is not known."""
+    """The same filter, looking for the ids that its names have; raises BadRequest for a person who is not known."""
     if item.target is None or not item.names or (relation := relation_of(model, item.name)) is None:
         return item
     ids = [*item.ids, *_ids_of(item, known)]
@@ -333,13 +334,14 @@ def _is_name(kind: Kind, target: type[Any], word: Word) -> bool:
 
 
 def _ids_of(item: Filtered, known: Known) -> list[int]:
-    """The ids that names have; raises ValueError for a person whom nobody knows, or of whom there are several."""
+    """The ids that names have; raises BadRequest for a person whom nobody knows, or of whom there are several."""
     found = [(name, known.get((item.target or object, name), ())) for name in item.names]
     for name, ids in found if item.kind == "record" else ():
         if not ids:
-            raise ValueError(f"“{name[:60]}” is nobody here.")
+            raise BadRequest(fields={item.parameter: f"“{name[:60]}” is nobody here."})
         if len(ids) > 1:
-            raise ValueError(f"“{name[:60]}” is the name of {len(ids)} people. Please write an e-mail address.")
+            several = f"“{name[:60]}” is the name of {len(ids)} people. Please write an e-mail address."
+            raise BadRequest(fields={item.parameter: several})
     return [key for _, ids in found for key in ids]
 
 

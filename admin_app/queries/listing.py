@@ -199,20 +199,9 @@ class ListQuery:
         search = self.search if self.q else None
         named = [*self.filters, *(search.filters if search else ())]
         lexicon = await look_up(session, named, search.words if search else frozenset())
-        problems: dict[str, str] = {}
-        found = []
-        for item in self.filters:
-            try:
-                found.append(known_as(self.listed.model, item, lexicon.ids))
-            except ValueError as error:
-                problems[item.parameter] = str(error)
-        try:
-            search = await search.understood(lexicon).weighed(session) if search else None
-        except ValueError as error:
-            problems["q"] = str(error)
-        if problems:
-            raise BadRequest(fields=problems)
-        return replace(self, filters=tuple(found), search=search, known=True)
+        found = tuple(known_as(self.listed.model, item, lexicon.ids) for item in self.filters)
+        search = await search.understood(lexicon).weighed(session) if search else None
+        return replace(self, filters=found, search=search, known=True)
 
 
 # ---- Reading the address

@@ -194,7 +194,7 @@ class Search:
         return frozenset([text.text for text in texts_of(self.tree)] + [name for name in together if name])
 
     def understood(self, lexicon: Lexicon) -> Self:
-        """The same with what the database knows; raises ValueError for a person whom it does not know."""
+        """The same with what the database knows; raises BadRequest for a person whom it does not know."""
         fields = {key: known_as(self.listed.model, item, lexicon.ids) for key, item in self.fields.items()}
         return replace(self, fields=fields, lexicon=lexicon)
 

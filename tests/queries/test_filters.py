@@ -109,7 +109,7 @@ async def test_people_are_named_by_mail_or_in_quotes_where_that_is_one_of_them(d
     for query, says in {
         'assignee="Ana Twin"': "assignee: “Ana Twin” is the name of 2 people. Please write an e-mail address.",
         "assignee!=who@example.com": "assignee!: “who@example.com” is nobody here.",
-        q('assignee:"Nobody Atall"'): "q: “Nobody Atall” is nobody here.",
+        q('assignee:"Nobody Atall"'): "assignee: “Nobody Atall” is nobody here.",
     }.items():
         with pytest.raises(BadRequest) as refusal:
             await titles(database, query)
