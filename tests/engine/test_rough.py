@@ -20,9 +20,8 @@ from admin_app.registry import Registry
 from admin_app.settings import Limits, Settings
 from admin_app.testing import Make
 from tests.engine import authors
-from tests.engine.desk import CHUNKED, WHOLE, Desk, Done, number, of_the_whole
+from tests.engine.desk import CHUNKED, WHOLE, Desk, Done, number, of_the_whole, tickets
 from tests.engine.machine import until
-from tests.engine.test_large import tickets
 
 LONG = "в корзине ☂ " * 40
 SIZES = pytest.mark.parametrize("limits", [WHOLE, CHUNKED], ids=["at once", "in chunks"])
