@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
@@ -65,6 +66,16 @@ async def labels_for(session: AsyncSession, inputs: Sequence[Input], *filled_in:
         names = [item.name for item in inputs if item.type is model]
         ids = {int(text) for texts in filled_in for name in names for text in _many(texts.get(name)) if _is_id(text)}
         found[model] = {str(key): label for key, label in (await records.labels(session, model, ids)).items()}
+    return found
+
+
+def labels_of(record: Any, inputs: Sequence[Input]) -> Labels:
+    """How every row is called that a record has in its fields, which were read with it."""
+    found: Labels = {}
+    for item in inputs:
+        value = getattr(record, item.name) if item.kind in {"record", "records"} else None
+        for row in value if isinstance(value, list) else [value] if value is not None else []:
+            found.setdefault(item.type, {})[str(inspect(row).identity[0])] = row.label
     return found
 
 

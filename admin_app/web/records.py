@@ -137,7 +137,7 @@ async def edit(request: Request, view: Any, templates: Jinja2Templates) -> Respo
     resource: Resource = view.resource
     key, zone = key_of(request.path_params["pk"]), zone_of(request)
     posted = None if request.method in {"GET", "HEAD"} else await form_of(request)
-    async with desk_of(request).database.read() as session:
+    async with desk_of(request).database.glance() as session:
         record = await seen(session, actor_of(request), resource.model, key, resource.form)
     inputs = inputs_for(resource, actor_of(request), record)
     present = texts_of(record, inputs, zone)
@@ -203,8 +203,11 @@ async def _form(
 ) -> Response:
     """The form with what was filled in, and with every problem at its field."""
     problems = _problems(error)
-    async with desk_of(request).database.read() as session:
-        labels = await forms.labels_for(session, inputs, sent.texts)
+    if record is not None and sent.texts == sent.originals:
+        labels = forms.labels_of(record, inputs)
+    else:
+        async with desk_of(request).database.glance() as session:
+            labels = await forms.labels_for(session, inputs, sent.texts)
     focus = next((item.name for item in inputs if item.name in problems), inputs[0].name)
     fields = [
         Field(
