@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import null
+from sqlalchemy.orm import registry
 
 from admin_app import resources
 from admin_app.db import Acting, Database
 from admin_app.errors import BadRequest
-from admin_app.models import AuditLog, ChangeSet, Comment, Ticket, TicketPriority, TicketStatus, User
+from admin_app.models import AuditLog, ChangeSet, Comment, Tag, Ticket, TicketPriority, TicketStatus, User
 from admin_app.plugin import Resource
 from admin_app.queries import rows
 from admin_app.queries.listing import ListQuery, parameters
@@ -206,6 +207,41 @@ async def test_pages_do_not_overlap_where_rows_tie(database: Database, make: Mak
             seen += [row.values["title"] for row in page.rows]
             place = page.next
     assert sorted(seen, key=int) == [str(n) for n in range(60)]
+
+
+class Called:
+    """A tag whose name only Python knows, as a plugin's model may have it."""
+
+    lookup = ("name",)
+    name: str
+
+    @property
+    def label(self) -> str:
+        return f"called {self.name}"
+
+    @property
+    def loud(self) -> str:
+        return self.name.upper()
+
+
+registry().map_imperatively(Called, Tag.__table__)
+
+
+async def test_what_only_python_knows_of_a_record_is_read_in_one_more_statement(
+    database: Database, make: Make, statements: Statements
+) -> None:
+    for name in ("a", "b", "c"):
+        await make.tag(name)
+    model: Any = Called
+    listed = replace(RESOURCES[Tag], model=model)
+    query = asked("sort=-name", listed)
+    with statements(database) as seen:
+        async with database.read() as session:
+            page = await rows.page_of(session, query, ("name", "loud"))
+    assert [(row.label, row.values) for row in page.rows] == [
+        (f"called {name}", {"name": name, "loud": name.upper()}) for name in "cba"
+    ]
+    assert len(seen) == 2
 
 
 async def test_counting_stops_at_its_limit(database: Database, make: Make) -> None:
