@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -310,7 +310,7 @@ async def render(
         "queues": queues(request),
         "queue": request.query_params.get("view") if request.url.path.endswith("/list") else None,
         "actor": actor_or_none(request),
-        "csrf": lambda: token(request),
+        "csrf": cache(lambda: token(request)),
         "notices": [*notices, *context.get("notices", [])],
         "zone": zone,
         "request_id": request_id(request),
