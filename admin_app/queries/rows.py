@@ -11,12 +11,12 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from admin_app.models import Base
 from admin_app.queries.filters import among, named, relation_of
-from admin_app.queries.keyset import END, by_key, ordered, parts
+from admin_app.queries.keyset import END, ordered, parts
 from admin_app.queries.light import Reference, Row, in_sql, shape_of
 from admin_app.queries.listing import DEEPEST, ListQuery
 from admin_app.queries.shortened import beginning, lean, long_columns
 
-__all__ = ["Loaded", "Page", "Reference", "Row", "by_key", "count_of", "order", "page_of", "records_of", "related"]
+__all__ = ["Loaded", "Page", "Reference", "Row", "count_of", "order", "page_of", "records_of", "related"]
 
 
 @dataclass(frozen=True, slots=True)
