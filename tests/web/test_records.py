@@ -2,9 +2,12 @@
 
 import html
 import re
+from pathlib import Path
 
 import pytest
 
+from admin_app import resources
+from admin_app.app import create_app
 from admin_app.db import Acting, Database
 from admin_app.models import (
     Comment,
@@ -12,6 +15,8 @@ from admin_app.models import (
 )
 from admin_app.queries import trash
 from admin_app.queries.changes import Chosen
+from admin_app.registry import declare_permissions, load
+from admin_app.settings import Settings
 from admin_app.testing import Browser, Make, Statements
 from tests.web.forms import HOSTILE, audited, change_sets, count, edit, role
 
@@ -41,18 +46,67 @@ async def test_a_ticket_s_page_shows_all_of_it_and_runs_nothing_that_is_written_
     assert f'href="/admin/ticket/edit/{ticket.id}"' in page.text
 
 
-async def test_a_ticket_s_page_needs_no_more_than_ten_statements(
+async def test_a_ticket_s_page_and_its_form_need_no_more_than_eight_statements(
     client: Browser, make: Make, statements: Statements
 ) -> None:
     ticket = await make.ticket(assignee_id=(await make.agent()).id)
-    for _ in range(12):
+    for _ in range(20):
         await make.comment(ticket, await make.agent())
     await make.tag("one", ticket)
     await make.tag("two", ticket)
     with statements(client.desk.database) as seen:
         page = await client.get(f"/admin/ticket/details/{ticket.id}")
-    assert page.text.count("<article") == 12
-    assert 4 <= len(seen) <= 10, "\n".join(seen)
+    assert page.text.count("<article") == 20
+    assert 'class="timeline"' in page.text
+    assert 4 <= len(seen) <= 8, "\n".join(seen)
+    with statements(client.desk.database) as seen:
+        form = await client.get(f"/admin/ticket/edit/{ticket.id}")
+    assert "selected>Person" in form.text
+    assert 2 <= len(seen) <= 4, "\n".join(seen)
+
+
+async def test_a_panel_that_fails_takes_neither_the_page_nor_the_panels_behind_it_away(
+    live_database: Database, make_live: Make, tmp_path: Path
+) -> None:
+    folder = tmp_path / "panels"
+    (folder / "templates" / "panels").mkdir(parents=True)
+    (folder / "templates" / "panels" / "said.html").write_text("<p>{{ said }}</p>")
+    (folder / "__init__.py").write_text(PANELS)
+    settings = replace(
+        Settings(), plugin_dir=tmp_path, data_dir=tmp_path, secret_key="a secret for tests only, 32 long"
+    )
+    registry = load(settings, core=[resources.plugin])
+    await declare_permissions(live_database, registry)
+    app = create_app(settings, live_database, registry)
+    ticket = await make_live.ticket(title="No paper")
+    async with Browser(app, app.state.desk) as browser:
+        await browser.sign_in(await make_live.lead())
+        page = await browser.get(f"/admin/ticket/details/{ticket.id}")
+    assert page.status_code == 200
+    assert "Broken could not be shown" in page.text
+    assert "<p>1 ticket, No paper</p>" in page.text
+    assert "division" not in page.text
+
+
+PANELS = """
+from sqlalchemy import text
+
+from admin_app.models import Ticket
+from admin_app.plugin import Plugin
+
+plugin = Plugin(__name__)
+
+
+@plugin.panel(Ticket, label="Broken", template="panels/said.html")
+async def broken(session, record, visit):
+    await session.execute(text("SELECT 1 / 0"))
+
+
+@plugin.panel(Ticket, label="Whole", template="panels/said.html")
+async def whole(session, record, visit):
+    count = await session.scalar(text("SELECT count(*) FROM tickets"))
+    return {"said": f"{count} ticket, {record.title}"}
+"""
 
 
 @pytest.mark.parametrize(
