@@ -72,9 +72,7 @@ async def test_a_panel_that_fails_takes_neither_the_page_nor_the_panels_behind_i
     (folder / "templates" / "panels").mkdir(parents=True)
     (folder / "templates" / "panels" / "said.html").write_text("<p>{{ said }}</p>")
     (folder / "__init__.py").write_text(PANELS)
-    settings = replace(
-        Settings(), plugin_dir=tmp_path, data_dir=tmp_path, secret_key="a secret for tests only, 32 long"
-    )
+    settings = Settings(plugin_dir=tmp_path, data_dir=tmp_path, secret_key="a secret for tests only, 32 long")
     registry = load(settings, core=[resources.plugin])
     await declare_permissions(live_database, registry)
     app = create_app(settings, live_database, registry)
