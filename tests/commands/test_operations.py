@@ -23,7 +23,7 @@ async def test_the_commands_of_the_page_print_what_it_says(backdesk: Run, make_t
     for _ in range(4):
         await make_there.ticket()
     samples = commands("The command line") + commands("Recipes")
-    assert len(samples) == 6
+    assert len(samples) == 7
     for words, expected in samples:
         printed = said(await backdesk(*words), 0).splitlines()
         for line in expected:

@@ -16,7 +16,7 @@ LOW = ["--action", "priority.change", "--input", "priority=low"]
 async def test_a_recipe_is_saved_shown_run_and_deleted(backdesk: Run, desk: Database, make_there: Make) -> None:
     agent, lead = await make_there.agent(), await make_there.lead()
     first = await make_there.ticket(assignee_id=agent.id)
-    where = ["--where", f"?assignee={agent.id}&created=last-7-days&sort=-id&page=2"]
+    where = ["--where", f"?assignee={agent.id}&created=last-7-days&sort=-id&size=25"]
     text = said(
         await backdesk("recipe", "save", " Ease  off ", *LOW, *where, "--reason", "Weekly.", "--as", lead.email), 0
     )
