@@ -4,6 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from admin_app.testing import Make
 from tests.commands.conftest import Run, said
 
@@ -18,7 +20,10 @@ def commands(heading: str) -> list[tuple[list[str], list[str]]]:
     return [(shlex.split(first)[1:], lines) for first, *lines in told]
 
 
-async def test_the_commands_of_the_page_print_what_it_says(backdesk: Run, make_there: Make) -> None:
+async def test_the_commands_of_the_page_print_what_it_says(
+    backdesk: Run, make_there: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     await make_there.agent(full_name="Bo", email="bo@example.com")
     for _ in range(4):
         await make_there.ticket()
