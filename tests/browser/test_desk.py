@@ -57,7 +57,7 @@ async def test_a_lead_imports_filters_assigns_checks_trashes_and_restores(
     await page.get_by_role("button", name="Move to trash").click()
     await expect(page.locator(".notice").first).to_contain_text("Move to trash: 1 ticket changed")
     await page.goto("/admin/ticket/list?trash=yes")
-    await expect(page.locator("tbody")).to_contain_text(first)
+    await expect(page.locator("main tbody")).to_contain_text(first)
     await page.get_by_role("link", name=first).first.click()
     await page.get_by_role("link", name="Restore from trash").click()
     await page.get_by_role("button", name="Restore from trash").click()
