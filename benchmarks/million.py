@@ -178,12 +178,12 @@ async def fill(url: URL, rows: int = 1_000_000) -> None:
     await asyncio.gather(_run(url, rows, definitions[::2]), _run(url, rows, definitions[1::2]))
     hashed = hash_password(PASSWORD)
     await _run(url, rows, [f"UPDATE users SET password_hash = '{hashed}' WHERE email = '{LEAD}'"])
+    await _run(url, rows, ["VACUUM ANALYZE"])
     await _tell(database)
     async with database.bookkeeping() as session:
         await count_words(session, CHUNK)
     await database.close()
-    await _run(url, rows, [f"UPDATE search_position SET ticket_id = {rows}"])
-    await _run(url, rows, ["VACUUM ANALYZE", "CHECKPOINT"])
+    await _run(url, rows, [f"UPDATE search_position SET ticket_id = {rows}", "CHECKPOINT"])
 
 
 def _statements(script: str) -> list[str]:
