@@ -219,6 +219,7 @@ def peers(owner: URL, rows: int) -> tuple[dict[str, Any], dict[str, float]]:
     try:
         for file, options in (("schema.sql", []), ("seed.sql", ["-v", f"n={rows}"])):
             quiet([*psql, *options, address, "-f", str(PEERS / file)])
+        quiet([*psql, address, "-c", "VACUUM ANALYZE"])
         environment = {**os.environ, "BENCH_DSN": address, "BENCH_PY": python}
         quiet([python, str(PEERS / "peers" / "django_app.py")], env=environment)
         only = ["--only", *(line.peers for line in LINES.values() if line.peers)]
