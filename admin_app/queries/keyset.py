@@ -306,6 +306,8 @@ def values_from(
     """What a cursor holds; raises ValueError for one that is not ours, or of another list or order."""
     try:
         found = signer.loads(text[:CURSOR_LENGTH], salt=_salt(model, sort))
+        if signer.dumps(found, salt=_salt(model, sort)) != text:  # base64 has several spellings of one signature
+            raise ValueError(text)
         return tuple(_typed(value, key.column.type) for value, key in zip(found, keys, strict=True))
     except (BadData, ValueError, TypeError, ArithmeticError):
         reason = "is no place in this list in this order. Start again from its first page."
