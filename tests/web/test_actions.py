@@ -338,7 +338,7 @@ async def test_afterwards_the_change_set_and_its_undo_are_one_click_away(client:
     [made] = await change_sets(client, "assign.unassign")
     page = await client.get(answer.headers["location"])
     assert f'<a href="/admin/change_set/details/{made.id}">See the change set</a>' in page.text
-    assert f'<a href="/admin/change_set/{made.id}/undo">Undo</a>' in page.text
+    assert f'<a href="/admin/change_set/{made.id}/undo" aria-keyshortcuts="u">Undo</a>' in page.text
     again = await client.submit("/admin/ticket/do/assign.unassign", {"ids": ticket.id, "confirmed": "1"})
     assert "/undo" not in (await client.get(again.headers["location"])).text
 
