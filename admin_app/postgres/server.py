@@ -30,7 +30,7 @@ _MEGABYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 MADE_WITH = {
     "shared_buffers": f"{max(128, min(1024, _MEGABYTES // 4))}MB",
-    "max_wal_size": "2GB",
+    "max_wal_size": "4GB",
     "max_connections": "100",
     "idle_in_transaction_session_timeout": "60s",
 }
