@@ -38,6 +38,10 @@ SELECT id, set_config('app.change_set_id', id::text, true),
 FROM opened"""
 )
 
+NOBODY = """set_config('app.change_set_id', '', true), set_config('app.user_id', '', true),
+  set_config('app.actor_kind', '', true), set_config('app.request_id', '', true), set_config('app.reason', '', true)"""
+"""Nobody acts any more, which matters where tests put many change sets into one transaction."""
+
 LANE = "SELECT lane, until, position FROM change_set_lanes WHERE change_set_id = :id AND NOT done ORDER BY lane LIMIT 1"
 
 RESUME = text(
@@ -63,11 +67,11 @@ FOR UPDATE"""
 ).columns(skipped=JSONB())
 
 PROGRESS = text(
-    """
+    f"""
 WITH counted AS (
   UPDATE change_sets c SET state = 'running', changed = changed + :changed, unchanged = unchanged + :unchanged,
     failed = failed + :failed, progressed_at = clock_timestamp(), skipped = (
-      SELECT coalesce(jsonb_object_agg(reason, number), '{}') FROM (
+      SELECT coalesce(jsonb_object_agg(reason, number), '{{}}') FROM (
         SELECT key AS reason, sum(value::integer) AS number
         FROM (SELECT * FROM jsonb_each_text(c.skipped) UNION ALL
               SELECT * FROM jsonb_each_text(cast(:skipped AS jsonb))) AS known
@@ -75,26 +79,23 @@ WITH counted AS (
   WHERE id = :id AND state IN ('queued', 'running')
   RETURNING id
 )
-UPDATE change_set_lanes l SET position = coalesce(cast(:position AS bigint), position), done = :done
+UPDATE change_set_lanes l SET position = cast(:position AS bigint), done = :done
 FROM counted WHERE l.change_set_id = counted.id AND l.lane = :lane
-RETURNING set_config('app.change_set_id', '', true), set_config('app.user_id', '', true),
-  set_config('app.actor_kind', '', true), set_config('app.request_id', '', true), set_config('app.reason', '', true)"""
+RETURNING {NOBODY}"""
 )
 """What a chunk did is added to what is there by then; nothing where the work was ended meanwhile."""
 
 CLOSE = text(
-    """
+    f"""
 WITH closed AS (
   UPDATE change_sets SET state = 'completed', changed = :changed, unchanged = :unchanged, failed = :failed,
     skipped = cast(:skipped AS jsonb), progressed_at = clock_timestamp(), finished_at = clock_timestamp()
   WHERE id = :id
   RETURNING id
 )
-SELECT set_config('app.change_set_id', '', true), set_config('app.user_id', '', true),
-  set_config('app.actor_kind', '', true), set_config('app.request_id', '', true), set_config('app.reason', '', true)
+SELECT {NOBODY}
 FROM closed"""
 )
-"""Nobody acts any more afterwards, which matters where tests put many change sets into one transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,33 +1,16 @@
 """How PostgreSQL counts the years, months and days of a large list: by ranges of an index, none read to its end."""
 
-import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from sqlalchemy import URL, event
+from sqlalchemy import event
 
 from admin_app.db import Database
 from admin_app.queries import facets
 from admin_app.queries.facets import MANY
 from admin_app.queries.listing import ListQuery
-from admin_app.testing import scratch_database
-from benchmarks import million
-from tests.queries.test_filter_plans import LARGE, TICKETS, VIEWER, read, steps
-
-ROWS = 30_000
-
-
-@pytest_asyncio.fixture(scope="module")
-async def large(server_url: URL) -> AsyncIterator[Database]:
-    """A desk with so many tickets that reading all of them would be noticed."""
-    async with scratch_database(server_url) as url:
-        await million.fill(url, ROWS)
-        database = Database.connect(url)
-        yield database
-        await database.close()
+from tests.queries.test_filter_plans import LARGE, TICKETS, VIEWER, explained, read
 
 
 @dataclass
@@ -43,15 +26,7 @@ class Plans:
 
     async def explained(self, database: Database) -> list[dict[str, Any]]:
         """All steps of all statements."""
-        found: list[dict[str, Any]] = []
-        async with database.engines[0].connect() as connection:
-            raw = await connection.get_raw_connection()
-            assert raw.driver_connection is not None
-            for statement, parameters in self.statements:
-                plan = await raw.driver_connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *parameters)
-                [whole] = json.loads(plan) if isinstance(plan, str) else plan
-                found += steps(whole["Plan"])
-        return found
+        return [step for asked in self.statements for step in await explained(database, *asked)]
 
 
 @pytest.mark.parametrize("asked", [{}, {"created_at": "2025-01-01..2026-01-01"}, {"status": "open"}])

@@ -1,39 +1,25 @@
 """How PostgreSQL reads a filtered page of a large list: by an index, and little more than the page shows."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import pytest_asyncio
-from sqlalchemy import URL, event
+from sqlalchemy import event
 
 from admin_app import resources
 from admin_app.db import Database
 from admin_app.queries import rows
 from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import Viewer
-from admin_app.testing import scratch_database
-from benchmarks import million
 
-ROWS = 30_000
 VIEWER = Viewer(1, ZoneInfo("Europe/Berlin"), datetime(2026, 11, 21, 12, tzinfo=UTC))
 TICKETS = next(resource for resource in resources.plugin.resources if resource.name == "ticket")
 LARGE = {"tickets", "ticket_search", "ticket_tags", "comments"}
 FEW = 350
 """Rows that the page of a list may read of a large table, where no filter leaves most of them out."""
-
-
-@pytest_asyncio.fixture(scope="module")
-async def large(server_url: URL) -> AsyncIterator[Database]:
-    """A desk with so many tickets that reading all of them would be noticed."""
-    async with scratch_database(server_url) as url:
-        await million.fill(url, ROWS)
-        database = Database.connect(url)
-        yield database
-        await database.close()
 
 
 async def plan_of(database: Database, **asked: str) -> tuple[list[dict[str, Any]], rows.Page[Any]]:
@@ -51,13 +37,17 @@ async def plan_of(database: Database, **asked: str) -> tuple[list[dict[str, Any]
         page = await rows.page_of(session, query, TICKETS.columns)
     for engine in database.engines:
         event.remove(engine.sync_engine, "before_cursor_execute", note)
-    async with engine.connect() as connection:
+    return await explained(database, *statements[-1]), page
+
+
+async def explained(database: Database, statement: str, parameters: Any) -> list[dict[str, Any]]:
+    """The steps by which PostgreSQL runs a statement."""
+    async with database.engines[0].connect() as connection:
         raw = await connection.get_raw_connection()
         assert raw.driver_connection is not None
-        statement, parameters = statements[-1]
         found = await raw.driver_connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *parameters)
     [whole] = json.loads(found) if isinstance(found, str) else found
-    return list(steps(whole["Plan"])), page
+    return list(steps(whole["Plan"]))
 
 
 def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
