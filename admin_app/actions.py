@@ -128,7 +128,9 @@ async def preview(database: Database, order: Order, limits: Limits) -> Preview:
         part = chosen if whole else await _first(change.session, chosen, limits.inline)
         tried = await carry_out(change.session, order, replace(part, change_set_id=change.id))
         effects = await previews.effects(change.session, change.id)
-        samples = await previews.samples(change.session, change.id)
+        undone = chosen.undo_of_id
+        about = await undo.subjects(change.session, undone) if undone else {chosen.model.__tablename__}
+        samples = await previews.samples(change.session, change.id, about)
         left = await undo.left_alone(change.session, change.id) if chosen.undo_of_id else []
     return Preview(
         outcome=outcome or tried,

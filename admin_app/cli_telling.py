@@ -11,7 +11,7 @@ from admin_app import telling
 from admin_app.actions import Preview, noun
 from admin_app.models import AuditLog, ChangeSet
 from admin_app.plugin import Outcome
-from admin_app.queries.previews import Effect
+from admin_app.queries.previews import Effect, Sample
 from admin_app.queries.readable import Excerpt, FieldChange, Value
 from admin_app.queries.undo import Left
 
@@ -39,7 +39,7 @@ def show_preview(told: Preview, label: str, model: type[Any], zone: ZoneInfo) ->
     ):
         click.echo(f"{number:>11,}  {text}")
     tell_list("Effects:", [effect_line(effect, zone) for effect in told.effects])
-    tell_list("For example:", [f"{one.record} {_fields(one.changes, zone, one.verb)}" for one in told.samples])
+    tell_list("For example:", [_sample(one, zone) for one in told.samples])
     tell_left(told.left, zone)
     for warning in told.warnings:
         click.echo(f"Warning: {warning}")
@@ -82,6 +82,12 @@ def effect_line(effect: Effect, zone: ZoneInfo) -> str:
     else:
         what = _field(effect.change, zone, effect.verb)
     return f"{what} × {effect.number:,}"
+
+
+def _sample(sample: Sample, zone: ZoneInfo) -> str:
+    if sample.part:
+        return f"{sample.record} {sample.part.lower()} {sample.verb}"
+    return f"{sample.record} {_fields(sample.changes, zone, sample.verb)}"
 
 
 def _fields(changes: tuple[FieldChange, ...], zone: ZoneInfo, verb: str) -> str:

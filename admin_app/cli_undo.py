@@ -128,7 +128,8 @@ async def _rehearsed(desk: Desk, orders: list[Order]) -> Preview:
         for order in orders:
             outcome += await carry_out(change.session, order, replace(order.chosen, change_set_id=change.id))
         effects = await previews.effects(change.session, change.id)
-        samples = await previews.samples(change.session, change.id)
+        tables = [await undoing.subjects(change.session, order.chosen.undo_of_id or 0) for order in orders]
+        samples = await previews.samples(change.session, change.id, set().union(*tables))
         left = await undoing.left_alone(change.session, change.id)
     number = sum(order.chosen.requested for order in orders)
     return Preview(

@@ -39,7 +39,13 @@ def of_preview(told: Preview) -> dict[str, Any]:
             for effect in told.effects
         ],
         "samples": [
-            {"kind": one.kind, "record": one.record, "verb": one.verb, "changes": [*map(of_change, one.changes)]}
+            {
+                "kind": one.kind,
+                "record": one.record,
+                "part": one.part or None,
+                "verb": one.verb,
+                "changes": [*map(of_change, one.changes)],
+            }
             for one in told.samples
         ],
         "left": [{"record": one.record, "changes": [*map(of_change, one.fields)]} for one in told.left],

@@ -1,7 +1,8 @@
 """What a change set did, or would do: its entries in the audit log summed up by field, with some of them as samples."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, String, select, text
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.models import AuditLog, Base
 from admin_app.queries.audit import LINK_VERBS, VERBS, Logged, spoken
-from admin_app.queries.readable import FieldChange, table_label
+from admin_app.queries.readable import FieldChange, belonging, table_label
 
 SAMPLES = 10
 KINDS = 6
@@ -61,13 +62,17 @@ class Effect:
 
 @dataclass(frozen=True)
 class Sample:
-    """One entry in words: the kind of record and how it is called, what was done, each field before and after."""
+    """One entry in words: the kind of record and how it is called, what was done, each field before and after.
+
+    A row that was made for a record, or taken from it, is told as its `part`: ticket SUP-000007, comment added.
+    """
 
     kind: str
     record: str
     record_id: str
     verb: str
     changes: tuple[FieldChange, ...]
+    part: str = ""
 
 
 async def effects(session: AsyncSession, change_set_id: int) -> list[Effect]:
@@ -87,20 +92,54 @@ async def effects(session: AsyncSession, change_set_id: int) -> list[Effect]:
     ]
 
 
-async def samples(session: AsyncSession, change_set_id: int, *, limit: int = SAMPLES) -> list[Sample]:
-    """The first entries of a change set in words; two statements."""
+async def samples(
+    session: AsyncSession, change_set_id: int, about: Collection[str] = (), *, limit: int = SAMPLES
+) -> list[Sample]:
+    """The first entries of a change set in words; two statements.
+
+    Rows that belong to records of the tables it was `about` are told as parts of these. Where there are several, they
+    say only what tells them apart: all else was asked for, or is added up.
+    """
     found = select(AuditLog.table_name, AuditLog.record_id, AuditLog.action, AuditLog.changes)
     found = found.where(AuditLog.change_set_id == change_set_id).order_by(AuditLog.id).limit(limit)
     rows = (await session.execute(found)).all()
-    told = await spoken(session, [Logged(row.table_name, row.record_id, row.changes) for row in rows])
-    return [
-        Sample(table_label(row.table_name), name, row.record_id, _verb(row), fields)
-        for row, (name, fields) in zip(rows, told, strict=True)
+    pairs = [_with_subject(row, about) for row in rows]
+    told = await spoken(session, [one for pair in pairs for one in pair])
+    made = [
+        Sample(
+            kind=table_label(subject.table_name),
+            record=name,
+            record_id=subject.record_id,
+            verb=(VERBS if subject is entry and "," not in row.record_id else LINK_VERBS)[row.action],
+            changes=fields,
+            part="" if subject is entry else table_label(row.table_name),
+        )
+        for row, (entry, subject), (_, fields), (name, _) in zip(rows, pairs, told[::2], told[1::2], strict=True)
     ]
+    return _told_apart(made)
 
 
-def _verb(row: Any) -> str:
-    return (LINK_VERBS if "," in row.record_id else VERBS)[row.action]
+def _with_subject(row: Any, about: Collection[str]) -> tuple[Logged, Logged]:
+    """An entry, and what it is told of: the record that a made or deleted row belongs to, or the row itself."""
+    entry = Logged(row.table_name, row.record_id, row.changes)
+    found = belonging(row.table_name, row.changes, about) if row.action != "UPDATE" else None
+    if found is None:
+        return entry, entry
+    column, table, key = found
+    rest = {side: {name: held for name, held in sides.items() if name != column} for side, sides in row.changes.items()}
+    return Logged(row.table_name, row.record_id, rest), Logged(table, str(key), {})
+
+
+def _told_apart(samples: list[Sample]) -> list[Sample]:
+    """Samples whose parts say only what is not the same in all of them."""
+    parts = Counter(sample.part for sample in samples)
+    known = Counter((sample.part, field) for sample in samples for field in sample.changes)
+
+    def told(sample: Sample) -> Sample:
+        alike = parts[sample.part]
+        return replace(sample, changes=tuple(one for one in sample.changes if known[sample.part, one] < alike))
+
+    return [told(sample) if sample.part and parts[sample.part] > 1 else sample for sample in samples]
 
 
 def _sides(row: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -70,6 +70,21 @@ def references(table: str, changes: Mapping[str, Any]) -> set[tuple[str, int]]:
         values = (changes.get(side, {}).get(name) for side in ("old", "new"))
         found |= {(target, value) for value in values if target and isinstance(value, int)}
     return found
+
+
+def belonging(table: str, changes: Mapping[str, Any], to: Collection[str]) -> tuple[str, str, int] | None:
+    """The record of one of these tables that a made or deleted row belongs to: the column that says so, table, and id.
+
+    None for rows of these tables themselves, and for rows that only link two records.
+    """
+    own = Base.metadata.tables.get(table)
+    if table in to or own is None or len(own.primary_key) != 1:
+        return None
+    held = changes.get("new") or changes.get("old") or {}
+    known = ((name, _target(_column(table, name)), held[name]) for name in fields(table, changes) if name in held)
+    return next(
+        ((name, target, key) for name, target, key in known if target in to and target and isinstance(key, int)), None
+    )
 
 
 def field_changes(table: str, changes: Mapping[str, Any], names: Names) -> tuple[FieldChange, ...]:

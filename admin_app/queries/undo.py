@@ -63,6 +63,12 @@ async def first(session: AsyncSession, change_set: ChangeSet) -> ChangeSet:
     return change_set
 
 
+async def subjects(session: AsyncSession, change_set_id: int) -> set[str]:
+    """The table of the records that somebody chose, where a change set or what it goes back to says so."""
+    done = await first(session, await session.get_one(ChangeSet, change_set_id))
+    return {str(done.parameters["resource"])} if "resource" in done.parameters else set()
+
+
 async def mark(session: AsyncSession, change_set_id: int) -> None:
     """Let an undone change set say so; where it was itself an undo, what that undid is done again."""
     undone = update(ChangeSet).where(ChangeSet.id == change_set_id).values(state=ChangeSetState.UNDONE)

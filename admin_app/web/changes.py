@@ -215,15 +215,22 @@ async def _changes(request: Request, session: AsyncSession, story: Story) -> dic
     if not _may_see_changes(request, story) or story.change_set.state in UNFINISHED:
         return {"effects": None}
     effects = await previews.effects(session, story.change_set.id)
-    samples = await previews.samples(session, story.change_set.id) if effects else []
+    about = {str(story.first.parameters.get("resource"))}
+    samples = await previews.samples(session, story.change_set.id, about) if effects else []
     number = len(samples)
     may = actor_of(request).may("audit_log.view")
     return {
         "effects": effects,
-        "samples": [(sample, place(request, sample.kind, sample.record_id, sample.verb)) for sample in samples],
+        "samples": [(sample, _sampled(request, sample)) for sample in samples],
         "more": sum(effect.number for effect in effects) > number,
         "log_url": path("audit_log", "list", change_set=story.change_set.id) if may and effects else "",
     }
+
+
+def _sampled(request: Request, sample: previews.Sample) -> str:
+    """The page of a sample's record; empty where it is gone, with what belonged to it."""
+    gone = sample.part and sample.record == sample.record_id
+    return "" if gone else place(request, sample.kind, sample.record_id, sample.verb)
 
 
 def place(request: Request, kind: str, record_id: str, verb: str = "") -> str:

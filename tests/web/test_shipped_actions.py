@@ -1,5 +1,6 @@
 """The shipped actions in the browser: each from its form; several rows picked with and without scripts."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from sqlalchemy import select
 
 from admin_app.models import Comment, Tag, Ticket, TicketTag
 from admin_app.testing import Browser, Make
+from tests.web.forms import change_sets
 
 ADD_TAGS = "/admin/ticket/do/tagging.add"
 
@@ -92,6 +94,31 @@ async def test_a_note_is_written_in_the_name_of_who_is_signed_in(client: Browser
         note = (await session.scalars(select(Comment).where(Comment.ticket_id == ticket.id))).one()
     assert client.actor is not None
     assert (note.author_id, note.is_internal, note.content) == (client.actor.id, True, "Seen.\nTwice.")
+
+
+async def test_a_note_to_many_is_told_under_the_number_of_each_ticket(client: Browser, make: Make) -> None:
+    numbers = sorted([(await make.ticket()).ticket_number for _ in range(3)])
+    async with client.desk.database.read() as session:
+        ids = list(await session.scalars(select(Ticket.id)))
+    note, fields = "/admin/ticket/do/notes.add", {"confirmed": "1", "ids": ids, "content": "A fix comes on Monday."}
+
+    def told(page: str) -> list[str]:
+        part = page.partition('<dl class="samples">')[2].partition("</dl>")[0]
+        assert "A fix comes" not in part, "what is the same for all is not said of each"
+        texts = [re.sub(r"<[^>]*>|\s+", " ", term) for term in re.findall(r"<dt>(.*?)</dt>", part, re.DOTALL)]
+        return sorted(" ".join(text.split()) for text in texts)
+
+    previewed = (await client.submit(note, {**fields, "preview": "1"})).text
+    assert told(previewed) == [f"Ticket {number} · comment added" for number in numbers]
+    await done(client, note, fields)
+    (made,) = await change_sets(client, "notes.add")
+    result = (await client.get(f"/admin/change_set/details/{made.id}")).text
+    assert told(result) == [f"Ticket {number} · comment added" for number in numbers]
+    assert f'<a href="/admin/ticket/details/{ids[0]}">' in result
+    await client.submit(f"/admin/change_set/{made.id}/undo", {"confirmed": "1", "key": "k"})
+    (undone,) = await change_sets(client, "change_set.undo")
+    result = (await client.get(f"/admin/change_set/details/{undone.id}")).text
+    assert told(result) == [f"Ticket {number} · comment removed" for number in numbers]
 
 
 async def test_tickets_are_distributed_and_handed_over(client: Browser, make: Make) -> None:
