@@ -14,7 +14,7 @@ COMMANDS = {
         "Check settings, plugins and database; lists every problem and its remedy.",
     ),
     "db": ("admin_app.cli_db:db", "The database: start, stop, status, upgrade, dump, restore, psql."),
-    "demo": ("admin_app.cli_serve:demo", "Serve a made-up desk with 2,000 tickets, to look around in."),
+    "demo": ("admin_app.cli_demo:demo", "Serve a made-up desk with 2,000 tickets, to look around in."),
     "do": ("admin_app.cli_do:do", 'Do an action of a plugin: backdesk do assign.assign --where "tag=vpn" --agent ana'),
     "export": ("admin_app.cli_export:export", "Write a list to a file: CSV, Excel or JSON Lines, of any size."),
     "import": ("admin_app.cli_import:import_command", "Import users, tickets or comments from CSV or JSONL."),

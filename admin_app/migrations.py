@@ -1,21 +1,16 @@
 """Bringing a database to the state of the code: migrations of core and plugins, triggers, and the two roles."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Table, inspect, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_app import queue, triggers
-from admin_app.errors import Unavailable
+from admin_app.branches import CORE, ENVIRONMENT, Branch, missing, owner, pending
 from admin_app.models import AuditLog, Base, ChangeSet, Instant, TicketSearch, TicketStatusEvent, User
 from admin_app.settings import APP_ROLE
 from alembic import command
@@ -30,52 +25,13 @@ CLOSING_COLUMNS = "state, changed, unchanged, failed, skipped, problem, progress
 """What the application may change of a change set once it is written: how it went."""
 
 
-@dataclass(frozen=True)
-class Branch:
-    """A line of migrations with its own version table: the core's, or a plugin's under the plugin's name.
-
-    `location` is the folder of its revisions; how they run is the same for all, `alembic/env.py`.
-    """
-
-    name: str | None
-    location: Path
-
-    @property
-    def version_table(self) -> str:
-        return f"alembic_version_{self.name}" if self.name else "alembic_version"
-
-    def owns(self, table: str, plugins: Iterable[str]) -> bool:
-        """Whether a table belongs to this branch: to the plugin whose name it begins with, the longest, or the core."""
-        owners = [name for name in plugins if table.startswith(f"{name}_")]
-        return max(owners, key=len, default=None) == self.name
-
-    def config(self, connection: Connection, branches: Sequence["Branch"]) -> Config:
-        """Alembic's settings: the core's environment, and this branch's own revisions."""
-        config = Config()
-        config.set_main_option("script_location", str(ENVIRONMENT).replace("%", "%%"))
-        config.set_main_option("version_locations", str(self.location).replace("%", "%%"))
-        config.set_main_option("path_separator", "os")
-        config.attributes.update(connection=connection, branch=self, branches=branches)
-        return config
-
-
-def _environment() -> Path:
-    package = Path(__file__).parent
-    packaged = package / "_alembic"
-    return packaged if packaged.is_dir() else package.parent / "alembic"
-
-
-ENVIRONMENT = _environment()
-CORE = Branch(None, ENVIRONMENT / "versions")
-
-
 async def upgrade(owner_url: URL, app_url: URL | None = None, plugins: Sequence[Branch] = ()) -> list[str]:
     """Run every pending migration, renew triggers, and set up the roles; returns what was done, as lines.
 
     `app_url` names the login of the application: it becomes a member of the application's role.
     """
     branches = [CORE, *plugins]
-    async with _owner(owner_url) as connection, connection.begin():
+    async with owner(owner_url) as connection, connection.begin():
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         await _create_role(connection, app_url)
         lines = [await connection.run_sync(_upgrade, branch, branches) for branch in branches]
@@ -89,25 +45,11 @@ async def upgrade(owner_url: URL, app_url: URL | None = None, plugins: Sequence[
 async def check(owner_url: URL, plugins: Sequence[Branch] = ()) -> list[str]:
     """What differs between the database and the code, as sentences; empty when nothing does."""
     branches = [CORE, *plugins]
-    async with _owner(owner_url) as connection:
-        problems = [line for branch in branches for line in await connection.run_sync(_check, branch, branches)]
-        return problems or [*await triggers.missing(connection), *await queue.outdated(connection)]
-
-
-@asynccontextmanager
-async def _owner(url: URL) -> AsyncIterator[AsyncConnection]:
-    """A connection of the owner of the tables; raises Unavailable where there is none."""
-    engine = create_async_engine(url, poolclass=NullPool)
-    try:
-        connection = await engine.connect()
-    except (OSError, DBAPIError) as error:
-        where = url.render_as_string(hide_password=True)
-        raise Unavailable(f"The database at {where} does not answer or does not let its owner in.") from error
-    try:
-        yield connection
-    finally:
-        await connection.close()
-        await engine.dispose()
+    async with owner(owner_url) as connection:
+        if problems := await pending(connection, branches):
+            return problems
+        problems = [line for branch in branches for line in await connection.run_sync(_differences, branch, branches)]
+        return problems or await missing(connection)
 
 
 TRIGRAMS = "ix_search_words_trigrams"
@@ -127,20 +69,26 @@ async def _install_trigrams(connection: AsyncConnection) -> list[str]:
     return []
 
 
+def configured(branch: Branch, connection: Connection, branches: Sequence[Branch]) -> Config:
+    """Alembic's settings: the core's environment, and a branch's own revisions."""
+    config = Config()
+    config.set_main_option("script_location", str(ENVIRONMENT).replace("%", "%%"))
+    config.set_main_option("version_locations", str(branch.location).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes.update(connection=connection, branch=branch, branches=branches)
+    return config
+
+
 def _upgrade(connection: Connection, branch: Branch, branches: Sequence[Branch]) -> str:
     before = _revision(connection, branch)
-    command.upgrade(branch.config(connection, branches), "head")
+    command.upgrade(configured(branch, connection, branches), "head")
     after = _revision(connection, branch)
     name = branch.name or "core"
     return f"{name}: {before or 'nothing'} → {after}" if before != after else f"{name}: up to date at {after}"
 
 
-def _check(connection: Connection, branch: Branch, branches: Sequence[Branch]) -> list[str]:
-    name, current = branch.name or "core", _revision(connection, branch)
-    head = ScriptDirectory.from_config(branch.config(connection, branches)).get_current_head()
-    if current != head:
-        return [f"{name}: the database is at {current or 'nothing'}, the code at {head}. Run `backdesk db upgrade`."]
-    options = comparison(branch, plugins_known(connection, branches))
+def _differences(connection: Connection, branch: Branch, branches: Sequence[Branch]) -> list[str]:
+    name, options = branch.name or "core", comparison(branch, plugins_known(connection, branches))
     context = MigrationContext.configure(connection, opts=options)
     return [f"{name}: models and migrations differ: {change}" for change in compare_metadata(context, Base.metadata)]
 

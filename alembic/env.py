@@ -6,7 +6,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from admin_app.migrations import CORE, LOCK, comparison, plugins_known
+from admin_app.branches import CORE
+from admin_app.migrations import LOCK, comparison, plugins_known
 from admin_app.models import Base
 from admin_app.postgres import urls
 from admin_app.settings import Settings

@@ -11,9 +11,10 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from admin_app.branches import CORE, Branch
 from admin_app.db import Acting, Database
 from admin_app.errors import Unavailable
-from admin_app.migrations import CORE, Branch, check, upgrade
+from admin_app.migrations import check, configured, upgrade
 from admin_app.settings import APP_ROLE
 from admin_app.testing import Make, scratch_database
 from alembic import command
@@ -110,7 +111,7 @@ async def test_down_and_up_again_works_on_a_desk_that_is_in_use(
     await make_live.comment(ticket, agent, is_internal=False)
     await make_live.tag("vip", ticket)
     await live_database.close()
-    await run(live_url, lambda connection: command.downgrade(CORE.config(connection, [CORE]), "base"))
+    await run(live_url, lambda connection: command.downgrade(configured(CORE, connection, [CORE]), "base"))
     left = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')"
     assert await as_owner(live_url, left) == [(1,)]  # Alembic's own table
     assert await upgrade(live_url) == ["core: nothing → 0007"]
@@ -197,7 +198,7 @@ async def test_a_plugins_migrations_are_counted_by_themselves(live_url: URL, she
     assert await as_owner(live_url, "SELECT version_num FROM alembic_version") == [("0007",)]
     right = f"SELECT has_table_privilege('{APP_ROLE}', 'shelf_items', 'SELECT, INSERT, UPDATE, DELETE')"
     assert await as_owner(live_url, right) == [(True,)]
-    await run(live_url, lambda connection: command.downgrade(shelf.config(connection, [CORE, shelf]), "base"))
+    await run(live_url, lambda connection: command.downgrade(configured(shelf, connection, [CORE, shelf]), "base"))
     assert await as_owner(live_url, "SELECT to_regclass('shelf_items')") == [(None,)]
 
 

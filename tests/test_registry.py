@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from admin_app import resources
+from admin_app.branches import Branch
 from admin_app.db import Acting, Database
 from admin_app.errors import NotFound, PluginsRefused
-from admin_app.migrations import Branch
 from admin_app.models import AuditLog, Comment, Tag, Ticket
 from admin_app.plugin import Plugin
 from admin_app.queries.changes import Chosen, Outcome

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from admin_app.branches import Branch
 from admin_app.errors import NotFound
-from admin_app.migrations import Branch
 from admin_app.models import User
 from admin_app.plugin import Action, Page, Panel, Plugin, Resource, Stat
 from admin_app.queries.users import Actor, Declared
