@@ -51,9 +51,11 @@
 
     function said() {
       const size = chosen.ids.size;
-      const elsewhere = size - ids().filter((id) => chosen.ids.has(id)).length;
+      const here = ids().filter((id) => chosen.ids.has(id)).length;
       const text = form.dataset.totalText ?? "";
-      if (!chosen.all) return size === 0 ? "" : `${shown(size)} selected${elsewhere ? `, ${shown(elsewhere)} on other pages` : ""}`;
+      if (!chosen.all && size === 0) return "";
+      if (!chosen.all && size === here) return `${shown(size)} selected`;
+      if (!chosen.all) return `${here ? `${shown(here)} selected here, ${shown(size - here)}` : `${shown(size)} selected`} on other pages`;
       if (text.endsWith("+") || total() === Infinity) return `All ${text || "matching"} selected${size ? `, but for ${shown(size)}` : ""}`;
       return `${shown(Math.max(total() - size, 0))} selected`;
     }
