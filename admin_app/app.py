@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import structlog
 from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -20,6 +19,7 @@ from admin_app import api, resources
 from admin_app.db import Database
 from admin_app.errors import BackdeskError
 from admin_app.jobs import Worker
+from admin_app.logs import structlog
 from admin_app.registry import Registry, declare_permissions, load, ship_views
 from admin_app.settings import Settings
 from admin_app.web.admin import PACKAGE, Backoffice

@@ -47,8 +47,8 @@ class Branch:
 
 
 def _facts(file: Path) -> Iterator[tuple[str, Any]]:
-    """What a revision says of itself and of what it follows, read without running it."""
-    for statement in ast.parse(file.read_bytes(), str(file)).body:
+    """What a revision says of itself and of what it follows, above its functions, read without running it."""
+    for statement in ast.parse(file.read_text().partition("\ndef ")[0], str(file)).body:
         match statement:
             case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
                 given = list(zip(names, values, strict=True))

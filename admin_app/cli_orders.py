@@ -14,7 +14,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-import structlog
 
 from admin_app import jobs, resources, telling
 from admin_app.actions import Operator, Order, Preview, checked, perform, preview, sentence
@@ -22,6 +21,7 @@ from admin_app.cli_telling import counted, progress, show_preview, tell_left, te
 from admin_app.db import Acting, Database
 from admin_app.errors import BadInput, NotFound
 from admin_app.inputs import inputs_of, parse
+from admin_app.logs import structlog
 from admin_app.models import ChangeSet, ChangeSetState, Door, RowOutcome
 from admin_app.plugin import Authority
 from admin_app.postgres import urls

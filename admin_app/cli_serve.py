@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import click
-import structlog
 import uvicorn
 from sqlalchemy.engine import URL
 
@@ -17,6 +16,7 @@ from admin_app.app import create_app
 from admin_app.branches import behind
 from admin_app.db import Database
 from admin_app.errors import Unavailable
+from admin_app.logs import structlog
 from admin_app.postgres import urls
 from admin_app.registry import Registry, load
 from admin_app.settings import Settings

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from pgqueuer import PgQueuer
 from pgqueuer.errors import RetryRequested
 from pgqueuer.models import Job
@@ -24,6 +23,7 @@ from admin_app.actions import UNDO, Operator, Order, advance, check_may_undo, fi
 from admin_app.db import Acting, Database
 from admin_app.errors import BackdeskError, Conflict, Forbidden, NotFound, Unavailable
 from admin_app.exports import jobs as exports
+from admin_app.logs import structlog
 from admin_app.models import ChangeSet, ChangeSetState, RowOutcome
 from admin_app.plugin import Authority, Chosen
 from admin_app.queries import changes, rules, selections, spelling, undo, users, work

@@ -100,7 +100,7 @@ def test_help_is_shown_without_loading_what_it_is_about(args: list[str]) -> None
 
 
 def test_a_server_does_not_load_what_only_other_commands_need() -> None:
-    heavy = "('alembic', 'mako', 'admin_app.migrations', 'admin_app.demo')"
+    heavy = "('alembic', 'mako', 'xlsxwriter', 'rich', 'pygments', 'admin_app.migrations', 'admin_app.demo')"
     code = f"import sys\nimport admin_app.cli_serve\nprint('loaded', *(m for m in {heavy} if m in sys.modules))"
     assert python(code).split() == ["loaded"]
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import parse_qsl
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app import queue
@@ -20,6 +19,7 @@ from admin_app.errors import BackdeskError, BadRequest, Conflict, Forbidden, Una
 from admin_app.exports import store
 from admin_app.exports.layout import Layout, unnamed
 from admin_app.exports.writing import write
+from admin_app.logs import structlog
 from admin_app.models import Export, ExportState
 from admin_app.plugin import Chosen, Resource
 from admin_app.queries import export_jobs, rules, selections, touched, users

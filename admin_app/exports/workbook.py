@@ -19,8 +19,6 @@ EXACT = 2**53
 """Up to which a spreadsheet keeps whole numbers exactly."""
 DAWN = datetime(1900, 1, 1, tzinfo=UTC)
 """The first moment that a spreadsheet knows."""
-PIECE = 256 * 1024
-"""Bytes of a finished file that are sent at a time."""
 
 
 class Sheets:

@@ -11,7 +11,6 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.exports.layout import Layout
-from admin_app.exports.workbook import PIECE, Sheets
 from admin_app.queries.export import FORMULA, Extract, Sink, batches, copy_csv, copy_jsonl
 
 Progress = Callable[[int], Awaitable[None]]
@@ -49,6 +48,10 @@ def harmless(text: str) -> str:
     return f"'{text}" if text.startswith(tuple(FORMULA)) else text
 
 
+PIECE = 256 * 1024
+"""Bytes of a finished file that are sent at a time."""
+
+
 class _Pieces:
     """Passes pieces on, the first behind a `head`, and tells how many rows they were; quotes may hold line breaks."""
 
@@ -80,6 +83,8 @@ class _Pieces:
 
 async def _write_workbook(session: AsyncSession, extract: Extract, sink: Sink, progress: Progress | None) -> int:
     """An Excel workbook, from a file that is made first; times are in UTC, since cells know no zone."""
+    from admin_app.exports.workbook import Sheets  # with XlsxWriter, 2 MB that a server may never need
+
     number = 0
     with tempfile.TemporaryDirectory(prefix="backdesk-export-", ignore_cleanup_errors=True) as folder:
         sheets = await asyncio.to_thread(Sheets, extract.headings, Path(folder))

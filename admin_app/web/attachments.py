@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import structlog
 from sqladmin.templating import Jinja2Templates
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -12,6 +11,7 @@ from starlette.responses import FileResponse, Response
 from admin_app.editing import key_of
 from admin_app.errors import BadInput, Conflict, Forbidden, NotFound
 from admin_app.files import TYPES, Files
+from admin_app.logs import structlog
 from admin_app.models import Attachment, ScanStatus, Ticket
 from admin_app.plugin import Resource
 from admin_app.queries import attachments, records

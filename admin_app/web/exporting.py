@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-import structlog
 from sqladmin.templating import Jinja2Templates
 from starlette.datastructures import FormData, QueryParams
 from starlette.requests import Request
@@ -23,6 +22,7 @@ from admin_app.exports import jobs
 from admin_app.exports.jobs import Asked
 from admin_app.exports.layout import MEDIA, OPTIONS, Layout, offered, unnamed, usual
 from admin_app.exports.writing import write
+from admin_app.logs import structlog
 from admin_app.models import Door
 from admin_app.plugin import Resource
 from admin_app.queries import rows

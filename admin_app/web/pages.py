@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from markupsafe import Markup
 from sqladmin.templating import Jinja2Templates
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin_app.errors import BackdeskError, Forbidden, NotFound
+from admin_app.logs import structlog
 from admin_app.plugin import Panel
 from admin_app.web.context import actor_of, desk_of, path, render, request_id, visit, zone_of
 from admin_app.web.markup import ZONE

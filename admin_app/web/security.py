@@ -4,13 +4,13 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin_app.errors import BackdeskError, BadRequest, CrossSite, TooMany
+from admin_app.logs import structlog
 from admin_app.web.context import Desk
 
 logger = structlog.get_logger("backdesk.web")
