@@ -4,6 +4,7 @@ That much is told without Alembic, which `admin_app.migrations` needs to run the
 """
 
 import ast
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -46,9 +47,13 @@ class Branch:
         return revisions - {name for names in before for name in ([names] if isinstance(names, str) else names)}
 
 
+WORK = re.compile(r"^(?:@|def |async def |class )", re.MULTILINE)
+"""Where the functions of a revision begin, which are long."""
+
+
 def _facts(file: Path) -> Iterator[tuple[str, Any]]:
     """What a revision says of itself and of what it follows, above its functions, read without running it."""
-    for statement in ast.parse(file.read_text().partition("\ndef ")[0], str(file)).body:
+    for statement in ast.parse(WORK.split(file.read_text(), 1)[0], str(file)).body:
         match statement:
             case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
                 given = list(zip(names, values, strict=True))
