@@ -3,28 +3,42 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from sqlalchemy import BigInteger, Integer, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
 
 from admin_app.errors import Conflict
-from admin_app.models import Attachment, Ticket
+from admin_app.models import Attachment, Ticket, User
 
 
-async def of_ticket(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> Sequence[Attachment]:
+@dataclass(slots=True)
+class File:
+    """An attachment as its ticket's page shows it."""
+
+    id: int
+    filename: str
+    size_bytes: int
+    is_internal: bool
+    created_at: datetime
+    uploaded_by: str | None
+
+
+async def of_ticket(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> list[File]:
     """The newest `limit` attachments of a ticket outside the trash, with who added them; internal ones if asked for."""
     newest = NEWEST if internal else NEWEST.where(Attachment.is_internal.is_(False))
-    return (await session.scalars(newest, {"ticket": ticket_id, "limit": limit})).all()
+    return [File(*row) for row in await session.execute(newest, {"ticket": ticket_id, "limit": limit})]
 
 
 NEWEST = (
-    select(Attachment)
+    select(Attachment.id, Attachment.filename, Attachment.size_bytes, Attachment.is_internal, Attachment.created_at)
+    .add_columns(User.label)
+    .outerjoin(Attachment.uploaded_by)
     .where(Attachment.ticket_id == bindparam("ticket", type_=BigInteger), Attachment.deleted_at.is_(None))
     .order_by(Attachment.id.desc())
     .limit(bindparam("limit", type_=Integer))
-    .options(joinedload(Attachment.uploaded_by))
 )
 
 

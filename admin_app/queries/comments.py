@@ -1,29 +1,47 @@
 """Comments: a ticket's thread, adding to it, and a note to many tickets."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import BigInteger, Integer, Subquery, bindparam, false, func, insert, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
 
 from admin_app.errors import BadInput, NotFound
-from admin_app.models import Comment, Ticket, storable
+from admin_app.models import Comment, Ticket, User, storable
 from admin_app.queries.changes import Chosen, Outcome, Writes, write
+from admin_app.queries.light import Reference
 from admin_app.queries.tickets import IN_TRASH
 
 
-async def thread(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> Sequence[Comment]:
+@dataclass(slots=True)
+class Said:
+    """A comment as its ticket's page shows it."""
+
+    id: int
+    content: str
+    is_internal: bool
+    created_at: datetime
+    version: int
+    author: Reference
+
+
+async def thread(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> list[Said]:
     """The newest `limit` comments of a ticket with their authors, oldest first; notes only where `internal`."""
     newest = NEWEST if internal else NEWEST.where(Comment.is_internal.is_(False))
-    return (await session.scalars(newest, {"ticket": ticket_id, "limit": limit})).all()[::-1]
+    found = (await session.execute(newest, {"ticket": ticket_id, "limit": limit})).all()[::-1]
+    return [
+        Said(key, content, is_internal, at, version, Reference(User, author, name))
+        for key, content, is_internal, at, version, author, name in found
+    ]
 
 
 NEWEST = (
-    select(Comment)
+    select(Comment.id, Comment.content, Comment.is_internal, Comment.created_at, Comment.version)
+    .add_columns(User.id, User.label)
+    .join(Comment.author)
     .where(Comment.ticket_id == bindparam("ticket", type_=BigInteger))
     .order_by(Comment.created_at.desc(), Comment.id.desc())
     .limit(bindparam("limit", type_=Integer))
-    .options(joinedload(Comment.author))
 )
 
 

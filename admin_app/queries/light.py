@@ -4,17 +4,17 @@ SQLAlchemy takes longer to write such a statement than PostgreSQL to run it. Wha
 the order only and is written once; the conditions, which differ from page to page, are in its first part, `page`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self, cast
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
     Dialect,
     Integer,
     Select,
+    Text,
     TextualSelect,
     column,
     func,
@@ -27,8 +27,10 @@ from sqlalchemy import (
     union,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by, asyncpg
+from sqlalchemy import cast as cast_in_sql
+from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.orm import Mapper, RelationshipProperty, aliased
+from sqlalchemy.types import NullType
 
 from admin_app.models import Versioned
 from admin_app.queries.filters import relation_of
@@ -37,7 +39,7 @@ from admin_app.queries.listing import ListQuery
 from admin_app.queries.shortened import beginning, long_columns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reference:
     """A related record as a list shows it: enough to name it and to lead to it."""
 
@@ -52,7 +54,7 @@ class Reference:
         return cls(type(record), record.id, str(record.label), getattr(record, "color", ""))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """A row of a page: its values by column, of long ones the beginnings, and how the record is called.
 
@@ -67,6 +69,8 @@ class Row:
 
 DIALECT: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
 Relation = RelationshipProperty[Any] | None
+Names = tuple[tuple[str, Relation], ...]
+"""What is read of a record by name: columns, and what it is related to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +78,12 @@ class Shape:
     """What a page reads: the ids and keys of its rows, as `page`, and then all else of these few.
 
     So that an index may tell by itself which rows these are. `statement` reads the id, version and label, then the
-    columns of `names`, three for each Reference, and at last the values of the keys.
+    columns of `names`, and at last the values of the keys.
     """
 
     found: tuple[Any, ...]
     statement: TextualSelect
-    names: tuple[tuple[str, Relation], ...]
+    names: Names
 
     def page(self, query: ListQuery) -> TextualSelect:
         """The statement that reads a page, and one row more; a part is read where those before it were too few."""
@@ -106,12 +110,14 @@ class Shape:
 
     def row(self, found: Sequence[Any]) -> Row:
         """A row of the statement's result."""
-        values: dict[str, Any] = {}
         rest = iter(found)
         key, version, label = next(rest), next(rest), next(rest)
-        for name, relation in self.names:
-            values[name] = next(rest) if relation is None else _related(relation, rest)
-        return Row(key, version, values, label or "")
+        return Row(key, version, values_of(self.names, rest), label or "")
+
+
+def values_of(names: Names, rest: Iterator[Any]) -> dict[str, Any]:
+    """Values by name, from what the columns of `reading` hold, one after the other."""
+    return {name: next(rest) if relation is None else _related(relation, rest) for name, relation in names}
 
 
 def _related(relation: RelationshipProperty[Any], rest: Iterator[Any]) -> Reference | tuple[Reference, ...] | None:
@@ -140,22 +146,29 @@ def _shape_of(model: Any, names: tuple[str, ...], sort: str, default_sort: str) 
     found += [key.column.label(f"key_{place}") for place, key in enumerate(keys)]
     page = table("page", *(column(item.name, item.type) for item in found))
     record, long = aliased(model), long_columns(model)
-    read, joined = _itself(record, model), []
-    for name, relation in known:
-        if relation is None:
-            value = getattr(record, name)
-            read.append(beginning(value) if name in long else value)
-        elif relation.uselist:
-            read.append(_many(getattr(record, name), relation))
-        else:
-            target = aliased(relation.mapper.class_)
-            joined.append(getattr(record, name).of_type(target))
-            read += _reference(target, relation.mapper.class_)
+    read, joined = reading(record, known, long)
     last = [page.c[f"key_{place}"] for place in range(len(keys))]
-    whole = select(*read, *last).select_from(page).join(record, record.id == page.c.id)
+    whole = select(*_itself(record, model), *read, *last).select_from(page).join(record, record.id == page.c.id)
     for related in joined:
         whole = whole.outerjoin(related)
     return Shape(tuple(found), _written(whole.order_by(*ordered(last, keys))), known)
+
+
+def reading(record: Any, names: Names, shortened: Collection[str] = ()) -> tuple[list[Any], list[Any]]:
+    """The columns that hold what is read by name, three for each Reference, and what has to be joined for them."""
+    read: list[Any] = []
+    joined: list[Any] = []
+    for name, relation in names:
+        value = getattr(record, name)
+        if relation is None:
+            read.append(beginning(value) if name in shortened else value)
+        elif relation.uselist:
+            read.append(_many(value, relation))
+        else:
+            target = aliased(relation.mapper.class_)
+            joined.append(value.of_type(target))
+            read += _reference(target, relation.mapper.class_)
+    return read, joined
 
 
 def _itself(record: Any, model: type[Any]) -> list[Any]:
@@ -166,16 +179,16 @@ def _itself(record: Any, model: type[Any]) -> list[Any]:
 
 def _reference(target: Any, model: type[Any]) -> list[Any]:
     """The columns of a Reference."""
-    label = target.label if in_sql(model, "label") else null()
-    return [target.id, label, target.color if in_sql(model, "color") else literal_column("''")]
+    label = target.label if in_sql(model, "label") else cast_in_sql(null(), Text)
+    color = target.color if in_sql(model, "color") else cast_in_sql(literal_column("''"), Text)
+    return [target.id, label.label(None), color.label(None)]
 
 
 def _many(related: Any, relation: RelationshipProperty[Any]) -> ColumnElement[Any]:
-    """All records that are related to a row, as a JSON array of what makes References."""
+    """All records that are related to a row, as an array of what makes References, which the driver takes apart."""
     target = relation.mapper.class_
-    items = func.json_build_array(*_reference(target, target))
-    in_order = aggregate_order_by(items, *(relation.order_by or [target.id]))
-    return select(func.json_agg(in_order, type_=JSON)).where(related).scalar_subquery()
+    items = select(func.row(*_reference(target, target))).where(related)
+    return func.array(items.order_by(*(relation.order_by or [target.id])).scalar_subquery(), type_=NullType())
 
 
 def _written(whole: Select[Any]) -> TextualSelect:

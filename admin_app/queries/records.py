@@ -13,6 +13,8 @@ from sqlalchemy.orm import RelationshipProperty, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from admin_app.models import AuditLog, Base, ChangeSet, User
+from admin_app.queries.filters import relation_of
+from admin_app.queries.light import Names, in_sql, reading, values_of
 from admin_app.queries.users import Actor
 
 Model = TypeVar("Model", bound=Base)
@@ -35,6 +37,41 @@ async def one(
     if lock:
         found = found.with_for_update(of=model).execution_options(populate_existing=True)
     return (await session.scalars(found, {"id": id})).one_or_none()
+
+
+async def shown(
+    session: AsyncSession,
+    model: type[Model],
+    id: int,  # noqa: A002  what it is called everywhere
+    names: Iterable[str],
+    *,
+    where: Iterable[ColumnElement[bool]] = (),
+) -> tuple[Model, dict[str, Any]] | None:
+    """A record by its id with what it is related to among `names`, as references; None where there is none.
+
+    One statement, and one for each relationship to many records of which only Python knows how they are called.
+    """
+    statement, light = _showing(model, tuple(names))
+    found = (await session.execute(statement.where(*where), {"id": id})).one_or_none()
+    if found is None:
+        return None
+    record, *rest = found
+    known = values_of(light, iter(rest))
+    return record, known | {
+        name: getattr(record, name) for name in names if name not in known and relation_of(model, name)
+    }
+
+
+@cache
+def _showing(model: type[Model], names: tuple[str, ...]) -> tuple[Select[Any], Names]:
+    """The statement that reads a record with References, which is put together once, and the names of these."""
+    related = {name: relation for name in names if (relation := relation_of(model, name)) is not None}
+    light = tuple((name, relation) for name, relation in related.items() if in_sql(relation.mapper.class_, "label"))
+    read, joined = reading(model, light)
+    found = _reading(model, tuple(related.keys() - dict(light).keys())).add_columns(*read)
+    for target in joined:
+        found = found.outerjoin(target)
+    return found, light
 
 
 @cache

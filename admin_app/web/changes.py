@@ -174,7 +174,7 @@ async def _about(request: Request, session: AsyncSession, story: Story) -> dict[
     inputs = await deeds.inputs(request, session, change_set)
     record = _record(request, story)
     hidden = TOLD | ({"parameters"} if change_set.requested or record else set())
-    known = facts.facts(request, desk.registry.resource("change_set"), change_set)
+    known = facts.facts(request, desk.registry.resource("change_set"), change_set, {})
     return {
         "facts": [fact for fact in known if fact.name not in hidden],
         "inputs": inputs,

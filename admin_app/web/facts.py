@@ -2,6 +2,7 @@
 
 import enum
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from admin_app.inputs import label_of
 from admin_app.models import AuditLog, Base, SoftDelete, TicketPriority, TicketStatus
 from admin_app.plugin import Resource
+from admin_app.queries.light import Reference
 from admin_app.queries.readable import humanized, table_label
 from admin_app.web.context import actor_of, desk_of, path, record_path
 
@@ -39,15 +41,18 @@ class Fact:
     value: Any
 
 
-def facts(request: Request, resource: Resource, record: Any) -> list[Fact]:
-    """Everything that the resource shows of a record, in its order; what is empty only where a form could fill it."""
+def facts(request: Request, resource: Resource, record: Any, related: Mapping[str, Any]) -> list[Fact]:
+    """Everything that the resource shows of a record, in its order; what is empty only where a form could fill it.
+
+    What is `related` to it is given by name, as references; else the record itself has to know it.
+    """
     names = [name for name in resource.details if not (isinstance(record, SoftDelete) and name in BANNER)]
-    known = [_fact(request, resource, record, name) for name in names]
+    known = [_fact(request, resource, record, name, related) for name in names]
     return [fact for fact in known if fact.kind != "none" or fact.name in resource.form]
 
 
-def _fact(request: Request, resource: Resource, record: Any, name: str) -> Fact:
-    kind, value = _shown(request, record, name, getattr(record, name))
+def _fact(request: Request, resource: Resource, record: Any, name: str, related: Mapping[str, Any]) -> Fact:
+    kind, value = _shown(request, record, name, related[name] if name in related else getattr(record, name))
     return Fact(name, label_of(resource.model, name), kind, value)
 
 
@@ -56,7 +61,7 @@ def _shown(request: Request, record: Any, name: str, value: Any) -> tuple[str, A
         return "links", [subject(request, record, f"{table_label(record.table_name)} {record.record_id}")]
     if value is None and name == "user" and hasattr(record, "actor_kind"):
         return "text", humanized(record.actor_kind)
-    if value is None or value in ("", [], {}) or (value == 0 and name in COUNTS):
+    if value is None or value in ("", [], (), {}) or (value == 0 and name in COUNTS):
         return "none", None
     match value:
         case bool():
@@ -69,9 +74,9 @@ def _shown(request: Request, record: Any, name: str, value: Any) -> tuple[str, A
             return "priority", value
         case enum.Enum():
             return "text", humanized(str(value.value))
-        case Base():
+        case Base() | Reference():
             return "links", [link(request, value)]
-        case list():
+        case list() | tuple():
             return "links", [link(request, row) for row in value]
         case dict() if not any(isinstance(item, dict | list) for item in value.values()):
             return "pairs", [(humanized(label), item) for label, item in value.items()]
@@ -83,9 +88,10 @@ def _shown(request: Request, record: Any, name: str, value: Any) -> tuple[str, A
             return "text", str(value)
 
 
-def link(request: Request, record: Base) -> Link:
+def link(request: Request, record: Base | Reference) -> Link:
     """A record by its name; with its page only for those who may see it."""
-    resource = desk_of(request).registry.resource_of(type(record))
+    model = record.model if isinstance(record, Reference) else type(record)
+    resource = desk_of(request).registry.resource_of(model)
     allowed = resource is not None and actor_of(request).may(f"{resource.name}.view")
     href = record_path(resource, record) if resource is not None and allowed else None
     return Link(record.label, href, getattr(record, "color", None))

@@ -64,10 +64,13 @@ async def show(
     status: int = 200,
 ) -> Response:
     """The page of a record; with `problems` by form and what was typed, after a form on it could not be saved."""
-    names = (*resource.details, "deleted_by")
-    async with desk_of(request).database.read(snapshot=True) as session:
-        record = await seen(session, actor_of(request), resource.model, key, names)
-        more = await related(request, session, record)
+    visible = rules.visible(actor_of(request), resource.model)
+    async with desk_of(request).database.glance() as session:
+        found = await records.shown(session, resource.model, key, (*resource.details, "deleted_by"), where=visible)
+        if found is None:
+            raise NotFound
+        record, known = found
+        more = await related(request, session, record, known)
         boxes = await pages.boxes(request, session, record, templates)
     trashed = isinstance(record, SoftDelete) and record.deleted_at is not None
     context = {
@@ -75,7 +78,8 @@ async def show(
         "resource": resource,
         "record": record,
         "trashed": trashed,
-        "facts": facts.facts(request, resource, record),
+        "deleted_by": known.get("deleted_by"),
+        "facts": facts.facts(request, resource, record, known),
         "actions": _actions(request, resource, record, "trash" if trashed else "record"),
         "edit_url": path(resource.name, "edit", key) if _may_edit(request, resource, record) else None,
         "boxes": boxes,

@@ -1,6 +1,6 @@
 """What is shown around a record's own facts: a ticket's conversation and files, a person's tickets."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,17 +18,19 @@ USERS_TICKETS = 10
 """Tickets of each kind that a person's page shows, the newest; the list has all of them."""
 
 
-async def related(request: Request, session: AsyncSession, record: Any) -> dict[str, Any]:
-    """What the page of a record shows besides its facts, as far as the viewer may see it."""
+async def related(request: Request, session: AsyncSession, record: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page of a record shows besides its facts and the references that are `known`, as far as one may see."""
     around = AROUND.get(type(record))
-    return await around(request, session, record) if around else {}
+    return await around(request, session, record, known) if around else {}
 
 
-async def _conversation(request: Request, session: AsyncSession, ticket: Ticket) -> dict[str, Any]:
+async def _conversation(
+    request: Request, session: AsyncSession, ticket: Ticket, known: Mapping[str, Any]
+) -> dict[str, Any]:
     """A ticket's comments and files. Who may not see comments sees no internal file either."""
     may = actor_of(request).may
     shown: dict[str, Any] = {
-        "requester": facts.link(request, ticket.creator),
+        "requester": facts.link(request, known["creator"]),
         "may_comment": may("comment.create"),
         "may_answer": may("comment.public"),
         "may_attach": may("attachment.create"),
@@ -45,7 +47,9 @@ async def _conversation(request: Request, session: AsyncSession, ticket: Ticket)
     return shown
 
 
-async def _their_tickets(request: Request, session: AsyncSession, user: User) -> dict[str, Any]:
+async def _their_tickets(
+    request: Request, session: AsyncSession, user: User, known: Mapping[str, Any]
+) -> dict[str, Any]:
     """A person's newest tickets as requester and as assignee."""
     if not actor_of(request).may("ticket.view"):
         return {}
@@ -63,7 +67,7 @@ async def _their_tickets(request: Request, session: AsyncSession, user: User) ->
     }
 
 
-async def _entry(request: Request, session: AsyncSession, row: AuditLog) -> dict[str, Any]:
+async def _entry(request: Request, session: AsyncSession, row: AuditLog, known: Mapping[str, Any]) -> dict[str, Any]:
     """What an audit entry says, in words; the page is called by it."""
     said = await audit.entry(session, row.id)
     if said is None:
@@ -71,7 +75,7 @@ async def _entry(request: Request, session: AsyncSession, row: AuditLog) -> dict
     return {"entry": said, "title": f"{said.kind} {said.record} {said.verb}"}
 
 
-AROUND: dict[type, Callable[[Request, AsyncSession, Any], Awaitable[dict[str, Any]]]] = {
+AROUND: dict[type, Callable[[Request, AsyncSession, Any, Mapping[str, Any]], Awaitable[dict[str, Any]]]] = {
     Ticket: _conversation,
     User: _their_tickets,
     AuditLog: _entry,

@@ -19,7 +19,7 @@ async def test_a_thread_is_read_oldest_first_with_authors_and_cut_to_the_newest(
         everything = await comments.thread(session, ticket.id, internal=True)
         public = await comments.thread(session, ticket.id, internal=False)
         newest = await comments.thread(session, ticket.id, internal=True, limit=2)
-    assert [(comment.content, comment.author.full_name) for comment in everything] == [
+    assert [(comment.content, comment.author.label) for comment in everything] == [
         ("one", "Ana"),
         ("two", "Ana"),
         ("three", "Ana"),
