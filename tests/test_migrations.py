@@ -19,6 +19,9 @@ from admin_app.settings import APP_ROLE
 from admin_app.testing import Make, scratch_database
 from alembic import command
 
+NEWEST = "0008"
+"""The newest migration of the core."""
+
 FIRST = """
 import sqlalchemy as sa
 from alembic import op
@@ -85,11 +88,13 @@ async def test_the_migrations_make_exactly_the_tables_of_the_models(template_url
 
 
 async def test_an_upgrade_says_what_it_did_and_does_nothing_the_second_time(empty_url: URL) -> None:
-    assert await check(empty_url) == ["core: the database is at nothing, the code at 0007. Run `backdesk db upgrade`."]
-    assert await upgrade(empty_url) == ["core: nothing → 0007"]
+    assert await check(empty_url) == [
+        f"core: the database is at nothing, the code at {NEWEST}. Run `backdesk db upgrade`."
+    ]
+    assert await upgrade(empty_url) == [f"core: nothing → {NEWEST}"]
     everything = "SELECT oid, relname FROM pg_class UNION ALL SELECT oid, tgname FROM pg_trigger ORDER BY 1"
     before = await as_owner(empty_url, everything)
-    assert await upgrade(empty_url) == ["core: up to date at 0007"]
+    assert await upgrade(empty_url) == [f"core: up to date at {NEWEST}"]
     assert [oid for oid, _ in await as_owner(empty_url, everything)] == [oid for oid, _ in before]
     assert await check(empty_url) == []
 
@@ -101,7 +106,7 @@ async def test_an_upgrade_with_nothing_to_do_waits_for_nobody_who_writes(
     async with live_database.transaction(Acting.system(), "test.busy") as change:
         await change.session.execute(text(f"UPDATE tickets SET title = 'Busy' WHERE id = {ticket.id}"))
         async with asyncio.timeout(8):
-            assert await upgrade(live_url) == ["core: up to date at 0007"]
+            assert await upgrade(live_url) == [f"core: up to date at {NEWEST}"]
 
 
 async def test_down_and_up_again_works_on_a_desk_that_is_in_use(
@@ -114,7 +119,7 @@ async def test_down_and_up_again_works_on_a_desk_that_is_in_use(
     await run(live_url, lambda connection: command.downgrade(configured(CORE, connection, [CORE]), "base"))
     left = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')"
     assert await as_owner(live_url, left) == [(1,)]  # Alembic's own table
-    assert await upgrade(live_url) == ["core: nothing → 0007"]
+    assert await upgrade(live_url) == [f"core: nothing → {NEWEST}"]
     assert await check(live_url) == []
     again = await make_live.ticket()
     assert again.ticket_number == "SUP-000001"
@@ -123,8 +128,8 @@ async def test_down_and_up_again_works_on_a_desk_that_is_in_use(
 async def test_two_upgrades_at_once_take_turns(empty_url: URL) -> None:
     done = await asyncio.gather(*(upgrade(empty_url) for _ in range(3)))
     assert sorted(line for lines in done for line in lines) == [
-        "core: nothing → 0007",
-        *["core: up to date at 0007"] * 2,
+        f"core: nothing → {NEWEST}",
+        *[f"core: up to date at {NEWEST}"] * 2,
     ]
     assert await check(empty_url) == []
 
@@ -191,11 +196,14 @@ async def test_a_plugins_migrations_are_counted_by_themselves(live_url: URL, she
     assert await check(live_url, [shelf]) == [
         "shelf: the database is at nothing, the code at shelf_0001. Run `backdesk db upgrade`."
     ]
-    assert await upgrade(live_url, plugins=[shelf]) == ["core: up to date at 0007", "shelf: nothing → shelf_0001"]
+    assert await upgrade(live_url, plugins=[shelf]) == [f"core: up to date at {NEWEST}", "shelf: nothing → shelf_0001"]
     (shelf.location / "0002_note.py").write_text(SECOND)
-    assert await upgrade(live_url, plugins=[shelf]) == ["core: up to date at 0007", "shelf: shelf_0001 → shelf_0002"]
+    assert await upgrade(live_url, plugins=[shelf]) == [
+        f"core: up to date at {NEWEST}",
+        "shelf: shelf_0001 → shelf_0002",
+    ]
     assert await as_owner(live_url, "SELECT version_num FROM alembic_version_shelf") == [("shelf_0002",)]
-    assert await as_owner(live_url, "SELECT version_num FROM alembic_version") == [("0007",)]
+    assert await as_owner(live_url, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
     right = f"SELECT has_table_privilege('{APP_ROLE}', 'shelf_items', 'SELECT, INSERT, UPDATE, DELETE')"
     assert await as_owner(live_url, right) == [(True,)]
     await run(live_url, lambda connection: command.downgrade(configured(shelf, connection, [CORE, shelf]), "base"))
@@ -209,7 +217,7 @@ async def test_a_plugin_that_is_gone_stops_neither_the_upgrade_nor_the_check_of_
     await as_owner(live_url, "INSERT INTO shelf_items DEFAULT VALUES")
     for migration in shelf.location.glob("*.py"):
         migration.unlink()
-    assert await upgrade(live_url) == ["core: up to date at 0007"]
+    assert await upgrade(live_url) == [f"core: up to date at {NEWEST}"]
     assert await check(live_url) == []
     assert await as_owner(live_url, "SELECT count(*) FROM shelf_items") == [(1,)]
 

@@ -110,6 +110,16 @@ REOPEN_DAYS = 30
 LIVE = text("deleted_at IS NULL")
 
 
+def _order(name: str, *columns: str) -> Index:
+    """The index of an order in which lists show tickets, those in the trash aside.
+
+    Each entry ends with the id, so none are equal but those of one ticket's dead rows. To look for some whenever a page
+    of an index is full is a fifth of the work of changing 100,000 tickets.
+    """
+    distinct = {"deduplicate_items": "off"}
+    return Index(f"ix_tickets_live_{name}", *columns, postgresql_where=LIVE, postgresql_with=distinct)
+
+
 class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, Base):
     """One matter of one customer."""
 
@@ -122,13 +132,13 @@ class Ticket(Numbered, Timestamped, Versioned, SoftDelete, Assignable, Audited, 
         CheckConstraint("first_response_at >= created_at", "response_after_created"),
         CheckConstraint("deleted_at IS NOT NULL OR (deleted_by_id IS NULL AND delete_reason IS NULL)", "deleted_by"),
         CheckConstraint("reopen_count >= 0", "reopen_count"),
-        Index("ix_tickets_live_created", "created_at", "id", postgresql_where=LIVE),
-        Index("ix_tickets_live_status", "status", "created_at", "id", postgresql_where=LIVE),
-        Index("ix_tickets_live_assignee", "assignee_id", "status", "created_at", "id", postgresql_where=LIVE),
-        Index("ix_tickets_live_creator", "creator_id", "created_at", "id", postgresql_where=LIVE),
-        Index("ix_tickets_live_priority", "priority_rank", "created_at", "id", postgresql_where=LIVE),
-        Index("ix_tickets_live_resolved", "resolved_at", "id", postgresql_where=LIVE),
-        Index("ix_tickets_live_due", "due_at", "id", postgresql_where=LIVE),
+        _order("created", "created_at", "id"),
+        _order("status", "status", "created_at", "id"),
+        _order("assignee", "assignee_id", "status", "created_at", "id"),
+        _order("creator", "creator_id", "created_at", "id"),
+        _order("priority", "priority_rank", "created_at", "id"),
+        _order("resolved", "resolved_at", "id"),
+        _order("due", "due_at", "id"),
         Index(
             "ix_tickets_due",
             "due_at",
