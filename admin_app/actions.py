@@ -287,12 +287,20 @@ async def _promise(database: Database, order: Order, limits: Limits, key: str | 
     if chosen.ids:
         chosen = await _kept(database, order, limits)
     plan = _plan(replace(order, chosen=chosen), key)
-    lanes = limits.lanes if order.action.parallel else 1
+    lanes = min(limits.lanes, ceil(chosen.requested / limits.chunk))
     async with database.promise(order.acting, order.action.permission, plan) as change:
-        await work.lay_out(change.session, change.id, chosen, min(lanes, ceil(chosen.requested / limits.chunk)))
+        if lanes > 1 and not await _parallel(change.session, order):
+            lanes = 1
+        await work.lay_out(change.session, change.id, chosen, lanes)
         await queue.put(change.session, change.id)
     number = f"{chosen.requested:,} {noun(chosen.model, chosen.requested)}"
     return Performed(change.id, None, f"{order.action.label}: {number} are being worked on.")
+
+
+async def _parallel(session: AsyncSession, order: Order) -> bool:
+    """Whether parts of what is ordered may be done at the same time."""
+    undone = order.chosen.undo_of_id
+    return order.action.parallel if undone is None else await undo.parallel(session, undone)
 
 
 async def _kept(database: Database, order: Order, limits: Limits) -> Chosen[Any]:

@@ -102,9 +102,11 @@ class Chosen(Generic[Model]):
         return replace(self, source=source, requested=number)
 
     def within(self, until: int | None) -> "Chosen[Model]":
-        """Those up to an id, where there is one."""
-        source, key, _ = self._walk()
-        return self if until is None else replace(self, source=source.where(key <= until))
+        """Those up to the one at `until`, where there is one."""
+        source, key, backwards = self._walk()
+        if until is None:
+            return self
+        return replace(self, source=source.where(key >= until if backwards else key <= until))
 
     def _walk(self) -> tuple[Select[int], ColumnElement[int], bool]:
         """How chunks go through the rows: by their ids, and backwards where work is undone."""

@@ -69,6 +69,20 @@ async def subjects(session: AsyncSession, change_set_id: int) -> set[str]:
     return {str(done.parameters["resource"])} if "resource" in done.parameters else set()
 
 
+async def parallel(session: AsyncSession, change_set_id: int) -> bool:
+    """Whether parts of a change set may be undone at the same time: it wrote to one table, to each record once.
+
+    Not where records of that table refer to each other, and have to come back in an order.
+    """
+    entries = select(AuditLog.table_name, func.count().label("number")).where(AuditLog.change_set_id == change_set_id)
+    records = entries.group_by(AuditLog.table_name, AuditLog.record_id).subquery()
+    name, number = records.c.table_name, records.c.number
+    found = (await session.execute(select(func.min(name), func.max(name), func.max(number)))).one()
+    table = Base.metadata.tables.get(found[0])
+    alone = table is not None and all(key.column.table is not table for key in table.foreign_keys)
+    return alone and found[0] == found[1] and found[2] == 1
+
+
 async def mark(session: AsyncSession, change_set_id: int) -> None:
     """Let an undone change set say so; where it was itself an undo, what that undid is done again."""
     undone = update(ChangeSet).where(ChangeSet.id == change_set_id).values(state=ChangeSetState.UNDONE)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
 from admin_app.models import ChangeSet, ChangeSetLane, ChangeSetState, RowOutcome
+from admin_app.queries import selections
 from admin_app.queries.changes import Chosen
 from admin_app.queries.selections import UNFINISHED
 
@@ -16,9 +17,8 @@ ENDED_EARLY = (ChangeSetState.FAILED, ChangeSetState.CANCELLED)
 
 async def lay_out(session: AsyncSession, change_set_id: int, chosen: Chosen[Any], lanes: int) -> None:
     """Divide the rows of promised work into lanes of about the same length, each of which is done in its order."""
-    ids = chosen.keys().order_by(chosen.keys().selected_columns[0])
-    ends = [ids.offset(number * chosen.requested // lanes - 1).limit(1) for number in range(1, lanes)]
-    last = [await session.scalar(end) for end in ends]
+    parts = [chosen.after(None, number * chosen.requested // lanes) for number in range(1, lanes)]
+    last = [(await selections.bounds(session, part))[0] for part in parts]
     rows = [
         {"change_set_id": change_set_id, "lane": lane, "position": behind, "until": until}
         for lane, (behind, until) in enumerate(zip([None, *last], [*last, None], strict=True))

@@ -1,19 +1,20 @@
 """Long work in two parts at the same time: each row is done once, whoever takes which part, and however it ends."""
 
 import asyncio
+from collections import Counter
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from admin_app import jobs
 from admin_app.actions import advance
 from admin_app.db import Database
-from admin_app.models import ChangeSetLane, ChangeSetState, Ticket
+from admin_app.models import ChangeSetLane, ChangeSetState, Ticket, User
 from admin_app.registry import Registry
 from admin_app.settings import Limits
 from admin_app.testing import Make
 from tests.engine import authors
-from tests.engine.desk import Desk, of_the_whole, tickets
+from tests.engine.desk import Desk, Done, of_the_whole, tickets
 
 LIMITS = Limits(bulk=200_000, inline=1, chunk=10, lanes=3)
 
@@ -67,6 +68,63 @@ async def test_work_whose_rows_depend_on_each_other_has_one_lane(desk: Desk, mak
     assert len(await lanes(desk, change_set)) == 1
     await drive(desk, change_set)
     of_the_whole(await desk.done(change_set), 40)
+
+
+async def done_whole(desk: Desk, make: Make, action: str, given: dict[str, str], rows: int) -> Done:
+    """The same to so many tickets in one transaction."""
+    await tickets(desk.database, make, rows)
+    return await desk.do(desk.order(action, await desk.frozen(Ticket, select(Ticket.id)), given))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_undoing_changes_of_different_records_has_lanes_and_a_redo_has_them_too(
+    desk: Desk, make_live: Make, workers: int
+) -> None:
+    shortened = await done_whole(desk, make_live, "authors.shorten", {"letters": "9"}, 64)
+    touched = shortened.entries[40]
+    async with desk.database.transaction(desk.acting, "ticket.edit") as change:
+        ours = update(Ticket).where(Ticket.id == int(touched.record_id))
+        await change.session.execute(ours.values(title="Somebody works on it"))
+    undo = await desk.promise(await desk.undoing(shortened.id), LIMITS)
+    assert [lane.until is None for lane in await lanes(desk, undo)] == [False, False, True]
+    await asyncio.gather(*(drive(desk, undo) for _ in range(workers)))
+    undone = await desk.done(undo)
+    of_the_whole(undone, 64)
+    assert (undone.outcome.changed, undone.outcome.skipped) == (63, {"changed since": 1})
+    assert undone.noted[touched.id] == "changed since"
+    assert len({entry.record_id for entry in undone.entries}) == len(undone.entries) == 63
+    redo = await desk.promise(await desk.undoing(undo), LIMITS)
+    assert len(await lanes(desk, redo)) == 3
+    await asyncio.gather(*(drive(desk, redo) for _ in range(workers)))
+    of_the_whole(await desk.done(redo), 63)
+    assert Counter(await titles(desk)) == {" broken": 63, "Somebody works on it": 1}
+
+
+async def titles(desk: Desk) -> list[str]:
+    async with desk.database.read() as session:
+        return list((await session.scalars(select(Ticket.title))).all())
+
+
+async def test_undoing_several_changes_of_a_record_or_changes_of_several_tables_has_one_lane(
+    desk: Desk, make_live: Make
+) -> None:
+    await tickets(desk.database, make_live, 30)
+    before = await titles(desk)
+    async with desk.database.transaction(desk.acting, "ticket.edit") as twice:
+        for title in ("Once", "Twice"):
+            await twice.session.execute(update(Ticket).values(title=title))
+        twice.counts.changed = 30
+    async with desk.database.transaction(desk.acting, "ticket.edit") as wide:
+        await wide.session.execute(update(Ticket).values(title="Thrice"))
+        await wide.session.execute(update(User).values(full_name="Thrice"))
+        wide.counts.changed = 30
+    for change_set in (wide.id, twice.id):
+        undo = await desk.promise(await desk.undoing(change_set), LIMITS)
+        assert len(await lanes(desk, undo)) == 1
+        await drive(desk, undo)
+        done = await desk.done(undo)
+        assert done.outcome.changed == done.outcome.total
+    assert await titles(desk) == before
 
 
 async def test_cancelling_waits_for_no_chunk_and_takes_back_the_one_that_is_being_done(
