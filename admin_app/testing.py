@@ -124,11 +124,16 @@ async def shared_database(server_url: URL, template_url: URL, registry: Registry
 
 @pytest_asyncio.fixture
 async def database(shared_database: Database) -> AsyncIterator[Database]:
-    """A database in which everything, the application's own commits included, is rolled back after the test."""
+    """A database in which everything, the application's own commits included, is rolled back after the test.
+
+    A connection's plans go with the test: those that were made when a table was empty would read every row that other
+    tests have left dead in it since, once for each new row that refers to it.
+    """
     engine = shared_database.bind
     assert isinstance(engine, AsyncEngine)
     async with engine.connect() as connection:
         transaction = await connection.begin()
+        await connection.execute(text("DISCARD PLANS"))
         shared_database.bind = connection
         yield shared_database
         shared_database.bind = engine
