@@ -13,13 +13,17 @@
   let open = null; // { row, column, before }
 
   const filled = () => new URLSearchParams(new FormData(editor.querySelector("form"))).toString();
-  const heading = (column, row = list.rows()[0]) => table.tHead.rows[0].cells[[...row.cells].indexOf(cell(row, column))]?.textContent.trim() ?? "";
+  const heading = (column) => {
+    const head = cell(table.tHead, column);
+    return (head?.querySelector("a") ?? head)?.firstChild?.textContent.trim() ?? ""; // how it is sorted stands behind
+  };
   const called = (row) => row.querySelector("th[scope=row]")?.textContent.trim() ?? "";
   const address = ({ row, column }) => `${table.dataset.inlineSrc}/${row.dataset.id}/${column}`;
 
   function place() {
     if (!open) return;
-    const over = cell(open.row, open.column).getBoundingClientRect();
+    const value = cell(open.row, open.column);
+    const over = (value.offsetParent ? value : open.row).getBoundingClientRect(); // cards leave out what is empty
     const width = Math.max(over.width, editor.offsetWidth);
     const room = editor.querySelector("[data-lookup]") ? 320 : 8; // what a picker drops down has to fit below
     editor.style.left = `${Math.max(8, Math.min(over.left, innerWidth - width - 8))}px`;
@@ -97,9 +101,9 @@
   function take(row, html) {
     const came = new DOMParser().parseFromString(html, "text/html");
     for (const fresh of came.querySelectorAll("td[data-column]")) {
-      cell(row, fresh.dataset.column)?.replaceChildren(...document.adoptNode(fresh).childNodes);
+      const old = cell(row, fresh.dataset.column);
+      old?.replaceChildren(...document.adoptNode(fresh).childNodes, ...old.querySelectorAll(":scope > .row-more"));
     }
-    row.dataset.version = came.querySelector("tr").dataset.version;
     backdesk.enhance(row);
     const notice = came.querySelector(".notice");
     backdesk.notice(document.adoptNode(notice));
@@ -182,10 +186,10 @@
     if (over && columns.includes(over.dataset.column) && !target.closest("a, button")) edit(over.closest("tr"), over.dataset.column);
   });
 
-  backdesk.editRow = (row) => {
-    const last = tab.remembered("inline");
-    edit(row, columns.includes(last) ? last : columns[0]);
-  };
+  backdesk.editable = columns.map((column) => [column, heading(column)]);
+
+  /** Edit a value of a row, unless told which the one that was edited last. */
+  backdesk.editRow = (row, column = tab.remembered("inline")) => edit(row, columns.includes(column) ? column : columns[0]);
   backdesk.key("e", `Edit a value of the row: ${columns.map((column) => heading(column)).join(", ")}`, () => {
     const row = list.here();
     return row ? backdesk.editRow(row) : false;
