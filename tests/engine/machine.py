@@ -37,7 +37,7 @@ from admin_app.queries.changes import apply
 plugin = Plugin(__name__)
 
 
-@plugin.action(Ticket, label="Postpone")
+@plugin.action(Ticket, label="Postpone", parallel=True)
 async def postpone(session: AsyncSession, chosen: Chosen[Ticket]) -> Outcome:
     """Each time a day later, so that what is done twice shows."""
     holder = Path(os.environ["HOME"], "holder")

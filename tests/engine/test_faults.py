@@ -28,7 +28,7 @@ from tests.postgres.machine import folder_for_servers, processes_of
 
 pytestmark = pytest.mark.slow
 
-ROWS = 20_000
+ROWS = 40_000
 KILLS = 20
 SLOWLY = "0.25"
 """Seconds that a chunk takes at least, where faults are to hit it in the middle."""
