@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     ColumnElement,
     CompoundSelect,
@@ -143,13 +144,15 @@ def _history(table: str, limit: int) -> Select[Any]:
     text = AuditLog.record_id.type
     record, before = bindparam("record", type_=text), bindparam("before", type_=BigInteger)
     first, last = bindparam("first_link", type_=text), bindparam("last_link", type_=text)
-    own = and_(AuditLog.table_name == table, AuditLog.record_id == record)
+    own = and_(AuditLog.table_name == _fixed(table), AuditLog.record_id == record)
     links = [
-        and_(AuditLog.table_name == name, AuditLog.record_id >= first, AuditLog.record_id < last)
+        and_(AuditLog.table_name == _fixed(name), AuditLog.record_id >= first, AuditLog.record_id < last)
         for name in link_tables(table)
     ]
-    each = [_newest(select(AuditLog.id).where(part, AuditLog.id < before), limit) for part in (own, *links)]
-    return _newest(_rows().where(AuditLog.id.in_(union_all(*each))), limit)
+    newest, number = AuditLog.id.desc(), _fixed(_checked(limit) + 1)
+    own_and_links = (select(AuditLog.id).where(part, AuditLog.id < before) for part in (own, *links))
+    each = union_all(*(found.order_by(newest).limit(number) for found in own_and_links))
+    return _rows().where(AuditLog.id.in_(each)).order_by(newest).limit(number)
 
 
 async def search(
@@ -253,6 +256,11 @@ def _of_change_set() -> Iterable[Any]:
 def _newest(found: Select[Any], limit: int) -> Select[Any]:
     """One more than the limit, to know whether there are older ones."""
     return found.order_by(AuditLog.id.desc()).limit(_checked(limit) + 1)
+
+
+def _fixed(value: int | str) -> BindParameter[Any]:
+    """A value that stands in the statement, so that PostgreSQL can keep its plan."""
+    return bindparam(None, value, literal_execute=True, unique=True)
 
 
 def _checked(limit: int) -> int:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Integer,
     Numeric,
     Text,
+    bindparam,
     false,
     func,
     inspect,
@@ -273,9 +274,16 @@ def _one_of(model: type[Any], name: str, kind: Kind, words: Sequence[Word]) -> C
     values = [word.text for word in words if not (_empty(word) and empty)]
     if kind == "choice" and (wrong := [value for value in values if value not in choices_of(model, name)]):
         raise ValueError(f"“{wrong[0][:60]}” is not known.")
-    choices = [column.type.enum_class(value) for value in values] if kind == "choice" else []
-    present = column.in_(choices) if kind == "choice" else among(column, values, Text)
-    return or_(present, column.is_(None)) if empty else cast(ColumnElement[bool], present)
+    present = _chosen(column, values) if kind == "choice" else among(column, values, Text)
+    return or_(present, column.is_(None)) if empty else present
+
+
+def _chosen(column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    """The condition that a column has one of its few values, which stand in the statement: its plan can be kept."""
+    choices = [column.type.enum_class(value) for value in values]
+    kept = bindparam(None, choices, column.type, expanding=True, unique=True, literal_execute=True)
+    present: ColumnElement[bool] = column.in_(kept)
+    return present
 
 
 # ---- Related records

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ def static(path: str) -> str:
 @cache
 def icon(name: str, label: str | None = None) -> Markup:
     """An icon of the sprite; decoration unless it has a label."""
-    spoken = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
-    return Markup(f'<svg class="icon" {spoken}><use href="{escape(static("icons.svg"))}#{escape(name)}"/></svg>')
+    spoken = f'role=img aria-label="{escape(label)}"' if label else "aria-hidden=true"
+    return Markup(f'<svg class=icon {spoken}><use href="{escape(static("icons.svg"))}#{escape(name)}"/></svg>')
 
 
 def badge(text: object, tone: str = "", icon_name: str = "") -> Markup:
@@ -81,8 +81,13 @@ def _word(value: object) -> str:
 
 def tag(name: object, color: object = "") -> Markup:
     """A tag by its name, with a dot in its colour."""
-    dot = f'<svg fill="{escape(color)}" aria-hidden="true"><circle/></svg>' if color else ""
-    return Markup(f'<span class="tag">{dot}{escape(name)}</span>')
+    return Markup(f'<span class="tag">{dot(color)}{escape(name)}</span>')
+
+
+@lru_cache(maxsize=1_000)
+def dot(color: object) -> str:
+    """A dot in a colour, which stands in an attribute, since pages have no styles in them; nothing without one."""
+    return f'<svg aria-hidden=true color="{escape(color)}"/>' if color else ""
 
 
 def time(moment: datetime | None) -> Markup:

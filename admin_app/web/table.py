@@ -22,7 +22,7 @@ from admin_app.web.cells import Column, summary
 from admin_app.web.context import BASE, actor_of, desk_of
 from admin_app.web.facts import Link
 from admin_app.web.lookups import may_know
-from admin_app.web.markup import ZONE, badge, badge_priority, badge_state, badge_status, icon, linked, local, tag
+from admin_app.web.markup import ZONE, badge, badge_priority, badge_state, badge_status, dot, icon, linked, local, tag
 
 Written = Callable[[Any], str]
 """Writes a value that is there, as markup."""
@@ -35,6 +35,13 @@ BADGES: dict[type, Written] = {
     ChangeSetState: badge_state,
 }
 """Enumerations that have badges of their own."""
+
+
+def _given(name: str, value: str) -> str:
+    """An attribute, if it has a value, without quotes where it needs none."""
+    if not value:
+        return ""
+    return f" {name}={value}" if value.isalnum() else f' {name}="{escape(value)}"'
 
 
 class Sight:
@@ -55,17 +62,22 @@ class Sight:
 
     def link(self, record: Reference) -> str:
         """A record by its name, or by its number only, with its page."""
-        base, named = self.of(record.model)
-        name = escape(record.label) if named else f"No. {record.id}"
+        base, name = self.of(record.model)[0], self._name(record)
         return f'<a href="{base}{record.id}">{name}</a>' if base else name
 
     def tags(self, records: Sequence[Reference]) -> str:
-        """Several records, each in its colour."""
-        return "".join(tag(item.label if self.of(item.model)[1] else f"No. {item.id}", item.color) for item in records)
+        """Several records, each in its colour, for an element of the class `tags`."""
+        return "".join([f"<span>{dot(item.color)}{self._name(item)}</span>" for item in records])
+
+    def _name(self, record: Reference) -> str:
+        return escape(record.label) if self.of(record.model)[1] else f"No. {record.id}"
 
 
 class Table:
-    """The table of one page: its headings, and its rows, whose cells end where the next begins, as HTML lets them."""
+    """The table of one page: its headings, and its rows, as short as HTML lets them be.
+
+    Rows and cells end where the next begins, and our own words and numbers stand without quotes in attributes.
+    """
 
     def __init__(self, request: Request, resource: Resource, columns: Sequence[Column], *, selectable: bool) -> None:
         self.sight, self.selectable = Sight(request), selectable
@@ -85,24 +97,22 @@ class Table:
 
     def _row(self, row: Row) -> str:
         cells = "".join([f"{opening}{write(row)}" for opening, write in self._cells])
-        return f'<tr data-id="{row.id}" data-version="{row.version}">{self._box(row)}{cells}</tr>'
+        return f"<tr data-id={row.id}>{self._box(row)}{cells}"
 
     def _box(self, row: Row) -> str:
         if not self.selectable:
             return ""
         name = row.values.get(self._head)
         label = escape(name if isinstance(name, str) and name else row.label)
-        box = f'<input type="checkbox" name="ids" value="{row.id}" aria-label="Select {label}">'
-        return f'<td class="select"><label>{box}</label>'
+        box = f'<input type=checkbox name=ids value={row.id} aria-label="Select {label}">'
+        return f"<td class=select><label>{box}</label>"
 
     def _opening(self, column: Column) -> str:
-        style = f' class="{escape(column.style)}"' if column.style else ""
         only_time = column.kind == "time" and sum(other.kind == "time" for other in self.columns) == 1
         says_itself = column.headline or column.badge in {"status", "priority"} or only_time
         named = column.name == "id" if column.heads else not says_itself
-        label = f' data-label="{escape(column.label)}"' if named else ""
-        kind = 'th scope="row"' if column.heads else "td"
-        return f"<{kind}{style}{label}>"
+        kind = "th scope=row" if column.heads else "td"
+        return f"<{kind}{_given('class', column.style)}{_given('data-label', column.label) if named else ''}>"
 
     def writer(self, column: Column) -> Callable[[Row], str]:
         """The function that writes a column's cell of any row."""
@@ -121,7 +131,7 @@ class Table:
 
         def with_chips(row: Row) -> str:
             chips = "".join(self.sight.tags(row.values.get(other) or ()) for other in self._below)
-            return f'{written(row)}<div class="chips">{chips}</div>' if chips else written(row)
+            return f"{written(row)}<div class=tags>{chips}</div>" if chips else written(row)
 
         return with_chips
 
@@ -130,7 +140,7 @@ class Table:
             case "record":
                 return self.sight.link
             case "records":
-                return lambda many: f'<span class="chips">{self.sight.tags(many)}</span>'
+                return lambda many: f"<span class=tags>{self.sight.tags(many)}</span>"
             case "number" if column.name.endswith("_bytes"):
                 return lambda value: do_filesizeformat(int(value))
             case "number" if column.name != "id":

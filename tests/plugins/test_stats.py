@@ -230,5 +230,5 @@ async def test_the_start_page_counts_what_needs_doing_and_each_number_leads_to_i
         assert found, label
         assert int(found[2]) == number
         listed = await client.get(unescape(found[1]))
-        assert len(re.findall(r'name="ids" value="(\d+)"', listed.text)) == number
+        assert len(re.findall(r"name=ids value=(\d+)", listed.text)) == number
         assert (label != "My open tickets") or mine.ticket_number in listed.text

@@ -30,7 +30,7 @@ def visible(page: str) -> str:
 def rows_of(page: str) -> list[str]:
     """What the rows of a page's table say."""
     body = re.search(r"<tbody>(.*?)</tbody>", page, flags=re.DOTALL)
-    return [visible(row) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", body[1], flags=re.DOTALL)] if body else []
+    return [visible(row) for row in re.split(r"<tr[^>]*>", body[1])[1:]] if body else []
 
 
 def links(page: str) -> list[str]:
@@ -63,7 +63,7 @@ async def test_a_ticket_is_listed_with_everything_one_needs(client: Browser, mak
     assert row == (f"{ticket.ticket_number} No paper printer Open Medium Ana Ruiz Cleo Customer 5 Jan 2026, 09:30")
     assert f"/admin/ticket/details/{ticket.id}" in links(page)
     assert f"/admin/user/details/{agent.id}" in links(page)
-    assert 'fill="#b0251d"' in page
+    assert 'color="#b0251d"' in page
 
 
 async def test_hostile_texts_are_shown_and_not_run(client: Browser, make: Make) -> None:
@@ -210,7 +210,7 @@ async def test_actions_are_those_that_the_viewer_may_do(browser: Browser, make: 
     page = (await agent.get(LIST)).text
     assert 'formaction="/admin/ticket/do/assign.assign"' in page
     assert "trash.put" not in page
-    assert f'name="ids" value="{ticket.id}"' in page
+    assert f"name=ids value={ticket.id} " in page
     assert "/export/" not in page
     auditor = await browser.sign_in(await make.agent("auditor"))
     page = (await auditor.get(LIST)).text

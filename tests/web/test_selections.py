@@ -315,7 +315,7 @@ async def outcome_lists(client: Browser, make: Make) -> tuple[int, dict[str, set
 def listed(page: httpx.Response) -> set[int]:
     """The rows that a list shows."""
     assert page.status_code == 200, page.text
-    return set(map(int, re.findall(r'name="ids" value="(\d+)"', page.text)))
+    return set(map(int, re.findall(r"name=ids value=(\d+)", page.text)))
 
 
 async def test_a_list_shows_the_rows_that_a_change_set_was_about_by_what_became_of_them(

@@ -54,7 +54,7 @@ async def status(browser: Browser, ticket: Ticket, becomes: TicketStatus, by: Us
 
 def shown(page: str) -> list[str]:
     """The titles of the tickets that a list shows."""
-    links = re.findall(r'(?:<td|<th scope="row")[^>]*class="[^"]*title"[^>]*>.*?<a [^>]*>([^<]*)</a>', page, re.DOTALL)
+    links = re.findall(r'<(?:td|th scope=row) class="?(?:grow )?title"?[^>]*><a [^>]*>([^<]*)</a>', page)
     return [unescape(title) for title in links]
 
 
