@@ -110,6 +110,18 @@ class ShippedView(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class MenuView(Base):
+    """What somebody made of a view in their own menu: hidden, or at a `position`; without one it comes after those."""
+
+    __tablename__ = "menu_views"
+    __table_args__ = (Index("ix_menu_views_view", "view_id"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    view_id: Mapped[int] = mapped_column(ForeignKey("saved_views.id", ondelete="CASCADE"), primary_key=True)
+    hidden: Mapped[bool] = mapped_column(server_default=text("false"))
+    position: Mapped[int | None] = mapped_column(Integer)
+
+
 class Outbox(Numbered, Base):
     """A message that is to be sent; written in the transaction that caused it."""
 

@@ -31,7 +31,8 @@ SHARE = "saved_view.share"
 class View:
     """A view as the menu and its list need it: whether it is the viewer's own, else for which role, if not for all.
 
-    Its query string holds texts, in which `me` is whoever looks.
+    Its query string holds texts, in which `me` is whoever looks. The viewer may have `hidden` it from their menu, or
+    given it a `place` there.
     """
 
     id: int
@@ -41,6 +42,8 @@ class View:
     query: str
     mine: bool
     role: str | None
+    hidden: bool = False
+    place: int | None = None
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
@@ -57,17 +60,20 @@ class View:
 # ---- Which there are
 
 OF_PERSON = f"""
-SELECT jsonb_agg(jsonb_build_array(v.id, v.resource, v.name, v.icon, v.query, v.user_id IS NOT NULL, r.name)
-  ORDER BY v.user_id IS NULL, v.role_id IS NULL, r.name, v.position, v.id)
+SELECT jsonb_agg(jsonb_build_array(v.id, v.resource, v.name, v.icon, v.query, v.user_id IS NOT NULL, r.name,
+  coalesce(m.hidden, false), m.position)
+  ORDER BY m.position, v.user_id IS NULL, v.role_id IS NULL, r.name, v.position, v.id)
 FROM saved_views v LEFT JOIN roles r ON r.id = v.role_id
+LEFT JOIN menu_views m ON m.user_id = u.id AND m.view_id = v.id
 WHERE v.user_id = u.id OR (v.user_id IS NULL AND (v.role_id IS NULL OR r.name = ANY (granted.roles)
   OR granted.permissions && ARRAY['{SHARE}', '*', 'saved_view.*', '*.share']::varchar[]))"""
-"""The views of a person `u` with `granted` roles and permissions, for `read`: first their own, last everybody's.
+"""The views of a person `u` with `granted` roles and permissions, for `read`: as they put them in order, else first
+their own, last everybody's.
 
 Whoever may share views sees those of other roles too, though not in the menu.
 """
 
-FIELDS = ("id", "resource", "name", "icon", "query", "mine", "role")
+FIELDS = ("id", "resource", "name", "icon", "query", "mine", "role", "hidden", "place")
 
 
 def read(found: Sequence[Sequence[Any]] | None) -> tuple[View, ...]:

@@ -22,6 +22,7 @@ from admin_app.web import (
     changes,
     exporting,
     exports,
+    menus,
     outcomes,
     pages,
     palette,
@@ -55,7 +56,14 @@ CHANGE_SETS: tuple[tuple[str, tuple[str, ...], Page], ...] = (
 )
 """The pages of change sets, which people see of their own whatever else they may see."""
 
-PAGES = (*CHANGE_SETS, *recipes.ROUTES, *exports.ROUTES, *saved_views.ROUTES, ("/palette", ("GET",), palette.page))
+PAGES = (
+    *CHANGE_SETS,
+    *recipes.ROUTES,
+    *exports.ROUTES,
+    *saved_views.ROUTES,
+    *menus.ROUTES,
+    ("/palette", ("GET",), palette.page),
+)
 """All pages that are of no one resource; each checks for itself what the viewer may do."""
 
 

@@ -287,7 +287,12 @@ def menu(request: Request) -> list[dict[str, Any]]:
 
 
 def queues(request: Request) -> list[View]:
-    """The saved views in the menu of the signed-in person: their own, those of their roles, and everybody's."""
+    """The saved views in the menu of the signed-in person, but for those that they hid."""
+    return [view for view in workable(request) if not view.hidden]
+
+
+def workable(request: Request) -> list[View]:
+    """The saved views that the signed-in person can work through: their own, those of their roles, and everybody's."""
     actor, registry = actor_or_none(request), desk_of(request).registry
     return [
         view

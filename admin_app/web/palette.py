@@ -11,7 +11,7 @@ from admin_app.errors import BadRequest
 from admin_app.plugin import Resource
 from admin_app.queries import finding
 from admin_app.queries.finding import Sought
-from admin_app.web.context import actor_of, desk_of, menu, path, queues, render
+from admin_app.web.context import actor_of, desk_of, menu, path, render, workable
 from admin_app.web.selecting import asked
 
 LONGEST = 200
@@ -63,7 +63,7 @@ def _places(request: Request, text: str) -> Iterator[Group]:
     ]
     found = [Result(*place) for place in offered if matches(place[0], text)]
     yield Group("Go to", tuple(found[:PLACES] if text else found))
-    views = [Result(view.name, path(view.resource, "list", view=view.id), view.icon) for view in queues(request)]
+    views = [Result(view.name, path(view.resource, "list", view=view.id), view.icon) for view in workable(request)]
     yield Group("Views", tuple(view for view in views if matches(view.label, text)))
 
 

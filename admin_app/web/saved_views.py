@@ -21,7 +21,7 @@ from admin_app.queries.filters import Filtered
 from admin_app.queries.listing import BEGINNING, ListQuery
 from admin_app.queries.saved_views import COUNTED, SHARE, View
 from admin_app.saved_views import EVERYONE, ICONS, ME, Done, Draft
-from admin_app.web import panel, selecting
+from admin_app.web import menus, panel, selecting
 from admin_app.web.context import (
     Notice,
     acting,
@@ -167,7 +167,7 @@ async def page(request: Request, templates: Jinja2Templates) -> Response:
         for label, some in labels.items()
     ]
     may_share = actor.may(SHARE)
-    context = {"title": "Views", "groups": groups, "views_url": HOME, "may_share": may_share}
+    context = {"title": "Views", "groups": groups, "views_url": HOME, "may_share": may_share, "own": menus.own(request)}
     return await render(request, templates, "backdesk/saved_views.html", context)
 
 
