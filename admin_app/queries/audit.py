@@ -34,7 +34,6 @@ PAGE_LIMIT = 200
 """Entries that one page may hold at most."""
 
 PEOPLE_LIMIT = 500
-BIGGEST = 2**63 - 1
 
 VERBS = {"CREATE": "created", "UPDATE": "changed", "DELETE": "deleted"}
 LINK_VERBS = {"CREATE": "added", "UPDATE": "changed", "DELETE": "removed"}
@@ -132,15 +131,18 @@ async def history(
     `record_id` is its key as text. Two statements. Raises BadInput for more than 200 entries.
     """
     asked = {"record": record_id, "first_link": f"{record_id},", "last_link": f"{record_id}-"}
-    before = before_id if before_id is not None else BIGGEST
-    rows = (await session.execute(_history(table, _checked(limit)), {**asked, "before": before})).all()
+    statement = _history(table, _checked(limit), onward=before_id is not None)
+    rows = (await session.execute(statement, {**asked, "before": before_id})).all()
     entries = await _entries(session, rows[:limit], about=table)
     return AuditPage(entries, older=rows[limit - 1].id if len(rows) > limit else None)
 
 
 @cache
-def _history(table: str, limit: int) -> Select[Any]:
-    """The newest entries of a record and of its links, in a statement that is put together once."""
+def _history(table: str, limit: int, *, onward: bool) -> Select[Any]:
+    """The newest entries of a record and of its links, or those before one, in a statement that is put together once.
+
+    Only its record varies, for which PostgreSQL need not plan anew.
+    """
     text = AuditLog.record_id.type
     record, before = bindparam("record", type_=text), bindparam("before", type_=BigInteger)
     first, last = bindparam("first_link", type_=text), bindparam("last_link", type_=text)
@@ -150,8 +152,8 @@ def _history(table: str, limit: int) -> Select[Any]:
         for name in link_tables(table)
     ]
     newest, number = AuditLog.id.desc(), _fixed(_checked(limit) + 1)
-    own_and_links = (select(AuditLog.id).where(part, AuditLog.id < before) for part in (own, *links))
-    each = union_all(*(found.order_by(newest).limit(number) for found in own_and_links))
+    parts = [and_(part, AuditLog.id < before) if onward else part for part in (own, *links)]
+    each = union_all(*(select(AuditLog.id).where(part).order_by(newest).limit(number) for part in parts))
     return _rows().where(AuditLog.id.in_(each)).order_by(newest).limit(number)
 
 

@@ -68,7 +68,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "within": saved_views.of_list(request, resource, asked, query),
         "resource": resource,
         "query": query,
-        "columns": shown_columns,
+        "names": ",".join(names),
         "table": Table(request, resource, shown_columns, selectable=bool(offered["actions"] or exported)),
         "rows": shown,
         "searched": query.search.said if query.q and query.search else "",

@@ -63,18 +63,18 @@ class Guard:
         scope["desk"] = self.desk
         scope["request_id"] = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
         answer = _Answer(send, scope["request_id"], cacheable=scope["path"].startswith("/static/"))
-        log = logger.bind(request_id=scope["request_id"], method=scope["method"], path=scope["path"])
+        about = {"request_id": scope["request_id"], "method": scope["method"], "path": scope["path"]}
         try:
             self._check(scope["method"], headers)
             await self.app(scope, receive, answer.send)
         except Exception as error:  # whatever happens, a person gets a page and we get a line in the log
             if not isinstance(error, BackdeskError) or error.status >= 500:
-                log.error("request failed", exc_info=error)
+                logger.error("request failed", **about, exc_info=error)
             if not answer.started:
                 shown = error if isinstance(error, BackdeskError) else BackdeskError()
                 page = await self.error_page(Request(scope, receive), shown)
                 await page(scope, receive, answer.send)
-        log.info("request", status=answer.status)
+        logger.info("request", **about, status=answer.status)
 
     def _check(self, method: str, headers: Headers) -> None:
         host = headers.get("host", "").lower()
