@@ -247,14 +247,11 @@ class Counts:
         self, database: Database, registry: Registry, actor: Actor, views: Iterable[View], viewer: Viewer
     ) -> dict[int, int | None]:
         """By view, how many rows there are for the viewer, up to one more than COUNTED; broken views are left out."""
-        now, found, wanted = monotonic(), dict[int, int | None](), dict[int, Select[Any]]()
-        keys = {view.id: (actor.user_id, view.id, f"{viewer.zone} {view.query}") for view in views}
+        now, wanted, views = monotonic(), dict[int, Select[Any]](), list(views)
+        keys, found = self._keys(actor, views, viewer), self.known(actor, views, viewer)
         async with database.glance() as session:
             for view in views:
-                until, number = self.kept.get(keys[view.id], (0.0, None))
-                if until > now:
-                    found[view.id] = number
-                elif (rows := await _rows(session, registry, actor, view, viewer)) is not None:
+                if view.id not in found and (rows := await _rows(session, registry, actor, view, viewer)) is not None:
                     wanted[view.id] = rows
         for key, number in (await counted(database, wanted)).items():
             self.kept[keys[key]] = (now + (SLOW_SECONDS if number is None else SECONDS), number)
@@ -262,6 +259,14 @@ class Counts:
         if len(self.kept) > REMEMBERED:
             self.kept = {key: kept for key, kept in self.kept.items() if kept[0] > now}
         return found
+
+    def known(self, actor: Actor, views: Iterable[View], viewer: Viewer) -> dict[int, int | None]:
+        """The numbers that are remembered, by view; asks nobody."""
+        now, keys = monotonic(), self._keys(actor, views, viewer)
+        return {view: self.kept[key][1] for view, key in keys.items() if key in self.kept and self.kept[key][0] > now}
+
+    def _keys(self, actor: Actor, views: Iterable[View], viewer: Viewer) -> dict[int, tuple[int, int, str]]:
+        return {view.id: (actor.user_id, view.id, f"{viewer.zone} {view.query}") for view in views}
 
 
 async def _rows(

@@ -42,7 +42,13 @@ async def document(request: Request) -> Response:
 def describe(registry: Registry) -> Schema:
     """The whole document."""
     paths: Schema = {}
-    schemas: Schema = {"Error": ERROR, "Record": RECORD_SCHEMA, "Preview": PREVIEW, "Outcomes": OUTCOMES}
+    schemas: Schema = {
+        "Error": ERROR,
+        "Record": RECORD_SCHEMA,
+        "Preview": PREVIEW,
+        "Outcomes": OUTCOMES,
+        "Views": VIEWS,
+    }
     for resource in registry.resources.values():
         schemas |= _schemas(resource)
         paths |= _record_paths(resource)
@@ -53,7 +59,7 @@ def describe(registry: Registry) -> Schema:
         "info": {"title": "Backdesk", "version": version("backdesk"), "description": INFO},
         "servers": [{"url": "/api"}],
         "security": [{"token": []}],
-        "paths": {**paths, **_work_paths()},
+        "paths": {**paths, **_work_paths(), "/views": {"get": _views()}},
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "bd_ and 43 characters"}},
@@ -250,6 +256,10 @@ def _work_paths() -> Schema:
     return {f"/change_set/{{id}}/{name}": {**deed, "parameters": [PATH_ID]} for name, deed in deeds.items()}
 
 
+def _views() -> Schema:
+    return _operation("views", "The saved views that the sender sees", {"200": _json(_ref("Views"))})
+
+
 # Pieces
 
 
@@ -351,3 +361,23 @@ OUTCOME = _object({"id": ID, "outcome": {"type": "string"}, "failed": {"type": "
 OUTCOMES = _object(
     {"items": {"type": "array", "items": OUTCOME}, "next": {"type": ["string", "null"]}}, ("items", "next")
 )
+VIEW = _object(
+    {
+        "id": {**ID, "description": "To be sent as `view` to the list of its resource."},
+        "name": {"type": "string"},
+        "resource": {"type": "string"},
+        "filter": {"type": "object", "additionalProperties": {"type": "string"}},
+        "mine": {"type": "boolean"},
+        "role": {
+            "type": ["string", "null"],
+            "description": "Whose it is, where it is neither one's own nor everybody's.",
+        },
+        "count": {
+            "type": ["integer", "null"],
+            "description": "As last counted for the menu; null where that is long ago.",
+        },
+        "count_is_exact": {"type": ["boolean", "null"]},
+    },
+    ("id", "name", "resource", "filter", "mine", "role", "count", "count_is_exact"),
+)
+VIEWS = _object({"items": {"type": "array", "items": VIEW}}, ("items",))

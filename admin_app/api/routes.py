@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from admin_app.api import actions, change_sets, exports, openapi, records
+from admin_app.api import actions, change_sets, exports, openapi, records, views
 from admin_app.api.answers import handle
 from admin_app.api.tokens import authenticate
 from admin_app.errors import BackdeskError
@@ -20,6 +20,7 @@ def application() -> Starlette:
     """The API as an ASGI application, to be mounted at `/api`."""
     routes = [
         _at("/openapi.json", GET=openapi.document),
+        _at("/views", GET=views.listed),
         _at("/{resource}", GET=records.listed, POST=records.create),
         _at("/change_set/{id}", GET=change_sets.single),
         _at("/change_set/{id}/outcomes", GET=change_sets.outcomes),

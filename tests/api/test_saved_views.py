@@ -1,6 +1,7 @@
 """Saved views for scripts: a number stands for a list's parameters, in lists, actions and on the command line."""
 
 import pytest
+from starlette.applications import Starlette
 
 from admin_app.choosing import by_filter, expanded
 from admin_app.db import Acting
@@ -8,7 +9,8 @@ from admin_app.errors import BadRequest, NotFound
 from admin_app.models import SavedView, User
 from admin_app.queries import saved_views, users
 from admin_app.registry import Registry
-from admin_app.testing import Make, Script
+from admin_app.testing import Browser, Make, Script
+from tests.api.test_openapi import schema_of
 
 
 async def view(api: Script, name: str, query: str, owner: User | None = None) -> int:
@@ -77,3 +79,32 @@ async def test_a_filter_names_a_view_and_keeps_its_parameters_by_themselves(
         await expanded(desk.database, resource, [("view", "999999")], actor)
     with pytest.raises(BadRequest):
         await by_filter(desk.database, desk.settings, resource, "view=", actor, desk.settings.time_zone)
+
+
+async def test_the_views_of_the_sender_are_listed_with_what_they_ask_for_and_what_was_counted(
+    api: Script, make: Make, shared_app: Starlette
+) -> None:
+    await api.act_as(await make.agent())
+    assert api.actor is not None
+    await make.ticket(assignee_id=api.actor.id)
+    mine = await view(api, "Mine", "assignee=me&sort=-due_at", api.actor)
+    shared = await view(api, "Shared", "status=open")
+    await view(api, "Theirs", "status=open", await make.agent())
+    listed = (await api.get("/api/views")).json()["items"]
+    facts = {"resource": "ticket", "role": None, "count": None, "count_is_exact": None}
+    assert listed == [
+        {"id": mine, "name": "Mine", "filter": {"assignee": "me", "sort": "-due_at"}, "mine": True, **facts},
+        {"id": shared, "name": "Shared", "filter": {"status": "open"}, "mine": False, **facts},
+    ]
+    schema_of("Views").validate({"items": listed})
+    found = (await api.get(f"/api/{listed[0]['resource']}", params={"view": listed[0]["id"]})).json()
+    assert found["count"] == 1
+    async with Browser(shared_app, api.desk) as browser:
+        await browser.sign_in(api.actor)
+        await browser.get("/admin/queues")
+    counted = (await api.get("/api/views")).json()["items"]
+    assert [(one["count"], one["count_is_exact"]) for one in counted] == [(1, True), (1, True)]
+    schema_of("Views").validate({"items": counted})
+    assert (await api.get("/api/views?status=open")).status_code == 400
+    await api.act_as(await make.agent("nobody"))
+    assert (await api.get("/api/views")).json() == {"items": []}
