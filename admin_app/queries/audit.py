@@ -14,6 +14,7 @@ from sqlalchemy import (
     CompoundSelect,
     Integer,
     Select,
+    Table,
     Text,
     and_,
     bindparam,
@@ -209,12 +210,17 @@ async def spoken(session: AsyncSession, rows: Sequence[Logged]) -> list[tuple[st
     return [(_called(row, names), field_changes(row.table_name, row.changes, names)) for row in rows]
 
 
+@cache
+def _keyed_by(table: Table) -> tuple[str, ...]:
+    """The tables that the parts of a table's key are ids of: its own, or those that its rows link."""
+    return tuple(next(iter(_targets(key)), table.name) for key in table.primary_key)
+
+
 def _called(row: Any, names: Names) -> str:
     """The name of a row's record, or of each record that it links; a key that has no name stands for itself."""
     table = Base.metadata.tables.get(row.table_name)
-    keys = list(table.primary_key) if table is not None else []
-    parts = row.record_id.split(",", max(len(keys) - 1, 0))
-    targets = [next(iter(_targets(key)), row.table_name) for key in keys] or [row.table_name]
+    targets = _keyed_by(table) if table is not None else (row.table_name,)
+    parts = row.record_id.split(",", len(targets) - 1)
     pairs = zip(targets, parts, strict=False)
     return ", ".join(names.get((target, int(part) if part.isdecimal() else 0)) or part for target, part in pairs)
 

@@ -96,7 +96,7 @@ def field_changes(table: str, changes: Mapping[str, Any], names: Names) -> tuple
 def fields(table: str, changes: Mapping[str, Any]) -> list[str]:
     """The columns that an audit row holds, in the order of the table, without the record's own id."""
     held = {name for side in changes.values() for name in side}
-    order = [column.name for column in _columns(table)]
+    order = _order(Base.metadata.tables.get(table))
     return [name for name in order if name in held and name != "id"] + sorted(held.difference(order))
 
 
@@ -125,9 +125,10 @@ def _field_change(table: str, name: str, old: Any, new: Any, names: Names) -> Fi
     return FieldChange(_label(table, name), _value(kind, column, old, names), _value(kind, column, new, names), kind)
 
 
-def _columns(table: str) -> Iterable[Column[Any]]:
-    found: Table | None = Base.metadata.tables.get(table)
-    return found.columns if found is not None else ()
+@cache
+def _order(table: Table | None) -> tuple[str, ...]:
+    """The names of a table's columns in their order; none of a table whose plugin is not loaded."""
+    return tuple(column.name for column in table.columns) if table is not None else ()
 
 
 def _column(table: str, name: str) -> Column[Any] | None:
