@@ -71,7 +71,16 @@
     location.assign(url);
   }
 
+  /** A heading with Shift sorts by its column where rows are equal so far, as the plus beside it does. */
+  function thenBy(event) {
+    const then = event.shiftKey && event.target.closest("th > a:not(.then)")?.parentElement.querySelector("a.then");
+    if (!then) return;
+    event.preventDefault();
+    location.assign(then.href);
+  }
+
   function walkList() {
+    table.tHead.addEventListener("click", thenBy);
     key("j", "Next row", () => step(1));
     key("k", "Row before", () => step(-1));
     key("x", "Tick the row, or untick it", () => tick(false));

@@ -161,7 +161,11 @@ DIRECTIONS = {"asc": "ascending", "desc": "descending"}
 def _heading(column: Column) -> str:
     sorted_by = f' aria-sort="{DIRECTIONS[column.direction]}"' if column.direction and not column.place else ""
     sign = icon(f"sort-{column.direction}" if column.direction else "sort")
-    place = f'<span class="place">{column.place + 1}</span>' if column.direction and column.place else ""
+    place = ""
+    if column.direction and column.place:
+        spoken = f"{DIRECTIONS[column.direction]}, place {column.place + 1} of the order"
+        place = f'<span class="place" aria-hidden="true">{column.place + 1}</span>'
+        place += f'<span class="visually-hidden">, {spoken}</span>'
     shown = f'<a href="{escape(column.href)}">{escape(column.label)}{sign}{place}</a>' if column.href else None
     if column.then:
         then = escape(f"Then by {column.label}")

@@ -29,7 +29,7 @@ async def press(window: Page, *keys: str) -> None:
         await window.keyboard.press(key)
 
 
-async def arrived(window: Page, url: str) -> None:
+async def arrived(window: Page, url: str | re.Pattern[str]) -> None:
     """Wait for a page, and for what its scripts make of it."""
     await window.wait_for_url(url)
     await window.wait_for_load_state()
@@ -324,3 +324,25 @@ async def test_what_was_typed_outlives_a_change_by_somebody_else(window: Page, d
     await press(window, "Enter")
     cell = window.locator("tbody tr").nth(3).locator("[data-column=priority]")
     await expect(cell).to_have_text(mine.capitalize())
+
+
+async def test_shift_on_a_heading_adds_its_column_to_the_order(window: Page) -> None:
+    await window.goto("/admin/ticket/list?sort=status")
+    heads = window.locator("thead th")
+    await heads.get_by_role("link", name="Priority", exact=True).click(modifiers=["Shift"])
+    await arrived(window, "**/list?sort=status,-priority_rank")
+    await expect(window.get_by_role("columnheader", name=re.compile("^Status"))).to_have_attribute(
+        "aria-sort", "ascending"
+    )
+    second = window.get_by_role("columnheader", name=re.compile("^Priority"))
+    await expect(
+        second.get_by_role("link", name=re.compile(r"^Priority ?, descending, place 2 of the order$"))
+    ).to_be_visible()
+    assert await second.get_attribute("aria-sort") is None
+    await heads.get_by_role("link", name="Created", exact=True).focus()
+    await press(window, "Shift+Enter")
+    await arrived(window, "**/list?sort=status,-priority_rank,-created_at")
+    await assert_good(window)
+    await heads.get_by_role("link", name=re.compile("^Priority ?,")).click()
+    await arrived(window, re.compile(r"/list\?sort=-?priority_rank$"))
+    assert len(window.context.pages) == 1
