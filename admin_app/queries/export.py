@@ -68,8 +68,12 @@ class Extract:
 
 
 async def unhurried(session: AsyncSession, minutes: int) -> None:
-    """Let this transaction's statements run for so long, and write times in one way whatever the server's is."""
-    settings = {"statement_timeout": f"{minutes}min", "timezone": "UTC", "datestyle": "ISO"}
+    """Let this transaction's statements run for so long, and write times in one way whatever the server's is.
+
+    Rows in the order of their index mostly lie side by side. At what PostgreSQL takes for the price of reading them so,
+    it would read the whole table instead, and sort it, to send a tenth.
+    """
+    settings = {"statement_timeout": f"{minutes}min", "timezone": "UTC", "datestyle": "ISO", "random_page_cost": "1.1"}
     await session.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
 
 
@@ -78,14 +82,19 @@ async def copy_csv(session: AsyncSession, extract: Extract, sink: Sink, *, formu
 
     Unless `formulas` are let be, a text that would be one gets a ' in front.
     """
+    return await copy(session, await csv_rows(session, extract, formulas=formulas), sink)
+
+
+async def csv_rows(session: AsyncSession, extract: Extract, *, formulas: bool) -> Select[Any]:
+    """The statement that finds the rows, with every value as the text that stands in a file."""
 
     def one(value: Column) -> Column:
-        return _text(value, guarded=not formulas)
+        return as_text(value, guarded=not formulas)
 
     def many(key: Column) -> Column:
         return _safe(_joined(key), guarded=not formulas)
 
-    return await copy(session, _selected(await _understood(session, extract), one, many), sink)
+    return _selected(await _understood(session, extract), one, many)
 
 
 async def copy_jsonl(session: AsyncSession, extract: Extract, sink: Sink) -> int:
@@ -189,11 +198,12 @@ def _joined(key: Column) -> Column:
     return func.string_agg(cast(key, Text), aggregate_order_by(literal_column("', '"), key))
 
 
-def _text(value: Column, *, guarded: bool) -> Column:
+def as_text(value: Column, *, guarded: bool) -> Column:
     """A value as it stands in a file: times in ISO 8601 with their offset, yes or no as `true` or `false`."""
     kind = value.type
     if isinstance(kind, Instant | DateTime):
-        return func.to_json(value).op("#>>")(literal_column("'{}'"))
+        exact = func.to_json(value).op("#>>")(literal_column("'{}'"))
+        return case((value.between(FIRST, LAST), _instant(value)), else_=exact) if isinstance(kind, Instant) else exact
     if isinstance(kind, Boolean):
         return cast(value, Text)
     if isinstance(kind, ARRAY):
@@ -201,6 +211,16 @@ def _text(value: Column, *, guarded: bool) -> Column:
     if isinstance(kind, HARMLESS):
         return value
     return _safe(value if isinstance(kind, String) else cast(value, Text), guarded=guarded)
+
+
+FIRST = literal_column("'0001-01-01 00:00+00'::timestamptz", Instant())
+LAST = literal_column("'9999-12-31 23:59:59.999999+00'::timestamptz", Instant())
+"""The first and the last instant that is written with four digits of a year."""
+
+
+def _instant(value: Column) -> Column:
+    """An ordinary instant in ISO 8601, made of how PostgreSQL writes it in UTC, in half the time that JSON takes."""
+    return func.replace(cast(value, Text), literal_column("' '"), literal_column("'T'")).concat(literal_column("':00'"))
 
 
 def _safe(text: Column, *, guarded: bool) -> Column:

@@ -11,14 +11,28 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import ARRAY, BigInteger, Boolean, Numeric, Select, Text, cast, literal, literal_column, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Numeric,
+    Select,
+    Text,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from admin_app import resources
 from admin_app.db import Database
 from admin_app.exports.layout import offered, unnamed, usual
 from admin_app.models import Instant, Ticket, TicketPriority, TicketStatus
 from admin_app.plugin import Resource
-from admin_app.queries.export import FORMULA, Extract, copy, copy_csv, copy_jsonl, safe, unhurried
+from admin_app.queries.export import FORMULA, Extract, as_text, copy, copy_csv, copy_jsonl, csv_rows, safe, unhurried
 from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.registry import Registry
@@ -116,6 +130,31 @@ async def test_only_what_would_be_a_formula_gets_a_mark(database: Database, text
     async with database.read() as session:
         [[found]] = await lines(session, select(safe(literal(text, Text())).label("a")))
     assert found == (f"'{text}" if text.startswith(tuple(FORMULA)) else text)
+
+
+@UNHURRIED
+@given(
+    moment=INSTANTS | st.sampled_from(["infinity", "-infinity", "0044-03-15 12:00:00.5+00 BC", "12026-11-21 09:30+00"])
+)
+async def test_an_instant_is_written_as_in_json(database: Database, moment: datetime | str) -> None:
+    value = cast(literal(str(moment), Text()), Instant)
+    async with database.read() as session:
+        await unhurried(session, 1)
+        written = select(as_text(value, guarded=True).label("a"), func.to_json(value).op("#>>")(literal_column("'{}'")))
+        [[found, expected]] = await lines(session, written)
+    assert found == expected
+
+
+async def test_a_part_of_a_large_list_is_read_by_the_index_of_its_order(large: Database) -> None:
+    resource = next(resource for resource in resources.plugin.resources if resource.name == "ticket")
+    query = ListQuery.parse(resource, [("created_at", "2025-01-01..")], viewer())
+    names = ("id", "title", "status", "created_at")
+    async with large.read() as session:
+        await unhurried(session, 1)
+        statement = await csv_rows(session, Extract(query, names, names), formulas=False)
+        written = statement.compile(dialect=large.engines[0].dialect, compile_kwargs={"literal_binds": True})
+        plan = "\n".join(await session.scalars(text(f"EXPLAIN {written}".replace(":", "\\:"))))
+    assert "Index Scan Backward using ix_tickets_live_created on tickets" in plan, plan
 
 
 def viewer() -> Viewer:
