@@ -38,6 +38,7 @@ def _write_digests() -> Function:
 BEGIN
   INSERT INTO outbox (kind, recipient_id, change_set_id, payload)
   WITH entries AS MATERIALIZED ({_ENTRIES}
+  ), several AS MATERIALIZED ({_SEVERAL}
   ), per_ticket AS MATERIALIZED ({_PER_TICKET}
   ), told AS ({_TOLD}
   ), counted AS (
@@ -69,14 +70,21 @@ _ENTRIES = """
     FROM audit_logs a
     WHERE a.change_set_id = NEW.id AND a.table_name IN ('tickets', 'comments', 'ticket_tags')"""
 
+_SEVERAL = """
+    SELECT ticket_id FROM entries WHERE ticket_id IS NOT NULL GROUP BY ticket_id HAVING count(*) > 1"""
+"""Most change sets do one thing to each ticket, and only the others need to be put together: half the time."""
+
 _PER_TICKET = """
-    SELECT ticket_id, bool_or(giver IS DISTINCT FROM taker) AS moved,
-      (min(ARRAY[id, giver]) FILTER (WHERE giver IS DISTINCT FROM taker))[2] AS before,
-      (max(ARRAY[id, taker]) FILTER (WHERE giver IS DISTINCT FROM taker))[2] AS now,
-      (max(ARRAY[id, thrown_away::integer]) FILTER (WHERE thrown_away IS NOT NULL))[2] = 1 AS in_trash,
-      bool_or(place = 'tickets') AS itself, bool_or(place = 'tickets' AND deed = 'DELETE') AS purged,
-      bool_or(place = 'comments') AS commented
-    FROM entries GROUP BY ticket_id"""
+    SELECT ticket_id, giver IS DISTINCT FROM taker AS moved, giver AS before, taker AS now, thrown_away AS in_trash,
+      place = 'tickets' AS itself, place = 'tickets' AND deed = 'DELETE' AS purged, place = 'comments' AS commented
+    FROM entries WHERE ticket_id NOT IN (SELECT ticket_id FROM several)
+    UNION ALL
+    SELECT ticket_id, bool_or(giver IS DISTINCT FROM taker),
+      (min(ARRAY[id, giver]) FILTER (WHERE giver IS DISTINCT FROM taker))[2],
+      (max(ARRAY[id, taker]) FILTER (WHERE giver IS DISTINCT FROM taker))[2],
+      (max(ARRAY[id, thrown_away::integer]) FILTER (WHERE thrown_away IS NOT NULL))[2] = 1,
+      bool_or(place = 'tickets'), bool_or(place = 'tickets' AND deed = 'DELETE'), bool_or(place = 'comments')
+    FROM entries WHERE ticket_id IN (SELECT ticket_id FROM several) GROUP BY ticket_id"""
 """The first and the last of its entries count; comparing pairs finds them without sorting each ticket's."""
 
 _TOLD = """
