@@ -51,6 +51,7 @@ async def save(
     asked = understood(resource, draft.filter, viewer_of(authority, zone))
     given = {name: text for name, text in draft.inputs.items() if text}
     async with database.read() as session:
+        await asked.understood(session)
         await parse(session, inputs_of(action.function), given, zone)
     made = Recipe(
         name=" ".join(draft.name.split()),

@@ -33,21 +33,6 @@ from admin_app.queries.periods import Viewer
 UNFINISHED = (ChangeSetState.QUEUED, ChangeSetState.RUNNING)
 
 
-def matching(
-    listed: Listed,
-    filter: str,  # noqa: A002  the column's name
-    viewer: Viewer,
-    visible: tuple[ColumnElement[bool], ...] = (),
-    without: Iterable[int] = (),
-) -> Select[int]:
-    """The ids of what a list's query string finds for a viewer, but for those `without`; order and page do not count.
-
-    Raises BadRequest naming every parameter that is unknown or cannot be understood.
-    """
-    asked = ListQuery.parse(listed, parse_qsl(filter, keep_blank_values=True), viewer)
-    return _keys(replace(asked, visible=visible), without)
-
-
 async def found(
     session: AsyncSession,
     listed: Listed,
@@ -56,12 +41,16 @@ async def found(
     visible: tuple[ColumnElement[bool], ...] = (),
     without: Iterable[int] = (),
 ) -> Select[int]:
-    """The same with what the database knows of the names and words that are looked for, as a list's page has it."""
+    """The ids of what a list's query string finds for a viewer, but for those `without`; order and page do not count.
+
+    Raises BadRequest naming every parameter that is unknown or cannot be understood, and every name that nobody has.
+    """
     asked = ListQuery.parse(listed, parse_qsl(filter, keep_blank_values=True), viewer)
-    return _keys(await replace(asked, visible=visible).understood(session), without)
+    return keys_of(await replace(asked, visible=visible).understood(session), without)
 
 
-def _keys(asked: ListQuery, without: Iterable[int]) -> Select[int]:
+def keys_of(asked: ListQuery, without: Iterable[int] = ()) -> Select[int]:
+    """The ids of what a list was asked for."""
     key = asked.listed.model.id
     keys = select(key).where(*asked.conditions())
     left_out = sorted(set(without))

@@ -90,9 +90,9 @@ async def page(request: Request, templates: Jinja2Templates) -> Response:
 
 
 async def _lines(request: Request, session: AsyncSession) -> list[Line]:
-    """Every recipe in words; the statements do not grow with their number."""
+    """Every recipe in words; the statements grow only with those that look for names or words."""
     found = await stored.every(session)
-    read = [_understood(request, recipe) for recipe in found]
+    read = [await _understood(request, session, recipe) for recipe in found]
     good = [one for one in read if isinstance(one, Understood)]
     numbers = iter(await stored.counts(session, [one.keys for one in good]))
     filters = tuple(item for one in good for item in one.query.filters)
@@ -107,17 +107,17 @@ async def _lines(request: Request, session: AsyncSession) -> list[Line]:
     ]
 
 
-def _understood(request: Request, recipe: Recipe) -> Understood | str:
+async def _understood(request: Request, session: AsyncSession, recipe: Recipe) -> Understood | str:
     """What a recipe is for, or why it cannot be run by the viewer at all."""
     actor = actor_of(request)
     try:
         action, resource = recipes.parts(desk_of(request).registry, recipe)
         visible, viewer = visible_to(actor, resource), selecting.viewer_of(request)
         query = ListQuery.parse(resource, parse_qsl(recipe.filter, keep_blank_values=True), viewer)
-        keys = selections.matching(resource, recipe.filter, viewer, visible)
+        query = await replace(query, visible=visible).understood(session)
     except (BadInput, Conflict, Forbidden) as error:
         return error.message
-    return Understood(action=action, resource=resource, query=query, keys=keys)
+    return Understood(action=action, resource=resource, query=query, keys=selections.keys_of(query))
 
 
 def _line(

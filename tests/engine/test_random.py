@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from admin_app.errors import BadInput, Conflict
 from admin_app.models import DONE, Comment, Tag, Ticket, TicketPriority, TicketStatus, TicketTag
 from admin_app.plugin import Chosen
 from admin_app.queries import selections
+from admin_app.queries.listing import ListQuery
 from admin_app.queries.periods import Viewer
 from admin_app.queries.previews import effects
 from admin_app.registry import Registry
@@ -97,9 +99,9 @@ class Table:
         if not isinstance(which, str):
             return Chosen.of(Ticket, [self.ticket(place) for place in which])
         viewer = Viewer(self.people[0], UTC_ZONE, datetime.now(UTC))
-        keys = selections.matching(self.desk.registry.resource("ticket"), which, viewer)
+        asked = ListQuery.parse(self.desk.registry.resource("ticket"), parse_qsl(which), viewer)
         try:
-            return await self.desk.frozen(Ticket, keys)
+            return await self.desk.frozen(Ticket, selections.keys_of(asked))
         except BadInput:
             return None
 

@@ -214,6 +214,20 @@ async def test_a_recipe_of_a_plugin_that_is_gone_says_so_and_can_be_deleted(clie
     assert page.count("/delete") == 2
 
 
+async def test_a_recipe_for_somebody_who_is_not_there_says_so_and_one_is_not_saved(client: Browser, make: Make) -> None:
+    await make.ticket(title="The printer blinks")
+    gone = "assignee=gone@example.com"
+    await make.save(Recipe(name="Of Gone", resource="ticket", action="assign.unassign", filter=gone, inputs={}))
+    await make.save(Recipe(name="By word", resource="ticket", action="assign.unassign", filter="q=blinks", inputs={}))
+    page = (await client.get("/admin/recipes")).text
+    assert "gone@example.com" in page.partition("Of Gone")[2]
+    assert page.count("/run") == 1
+    asked = await client.submit(f"{SAVE}assign.unassign", {"recipe_name": "Mine", "filter": gone})
+    assert asked.status_code == 422
+    assert "gone@example.com" in asked.text
+    assert [one.name for one in await stored(client)] == ["By word", "Of Gone"]
+
+
 @pytest.mark.parametrize("number", [1, 4])
 async def test_the_list_takes_as_many_statements_whatever_its_length(
     client: Browser, make: Make, statements: Statements, number: int
