@@ -24,7 +24,7 @@ ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
 @cache
 def static(path: str) -> str:
     """The URL of a static file, which changes with its content."""
-    digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:8]
+    digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:6]
     return f"/static/{path}?v={digest}"
 
 

@@ -39,7 +39,9 @@ async def _conversation(
     if may("comment.view"):
         thread = await comments.thread(session, ticket.id, internal=True, limit=THREAD)
         earlier = path("comment", "list", ticket=ticket.id) if len(thread) == THREAD else None
-        shown["thread"] = [(comment, facts.link(request, comment.author)) for comment in thread]
+        authors = {comment.author.id: comment.author for comment in thread}
+        links = {key: facts.link(request, author) for key, author in authors.items()}
+        shown["thread"] = [(comment, links[comment.author.id]) for comment in thread]
         shown["earlier"] = earlier
     if may("attachment.view"):
         files = await attachments.of_ticket(session, ticket.id, internal=may("comment.view"))

@@ -102,6 +102,9 @@ async def test_a_ticket_list_takes_at_most_four_statements_with_the_sign_in(
     assert len(rows_of(answer.text)) == size
     assert "Assignee: Person" in visible(answer.text)
     assert len(seen) <= 4
+    with statements(database) as plain:
+        await client.get(LIST, params={"size": str(size), "status": "open"})
+    assert len(plain) <= 2, "\n".join(plain)
 
 
 async def test_filters_are_shown_in_words_each_with_the_list_without_it(client: Browser, make: Make) -> None:
