@@ -15,12 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app import queue
-from admin_app.db import Acting, Change, Counts, Database, Plan, Resumed, translated
+from admin_app.db import Acting, Change, Counts, Database, Plan, Resumed
 from admin_app.errors import BackdeskError, BadInput, Conflict, Forbidden
 from admin_app.inputs import inputs_of, parse
 from admin_app.models import AuditLog, Base, ChangeSet, storable
 from admin_app.plugin import Action, Authority, Chosen, Origin, Outcome, snake
 from admin_app.queries import changes, previews, selections, undo, work
+from admin_app.refusals import translated
 from admin_app.settings import Limits
 
 REASON_LENGTH = 2_000
@@ -144,8 +145,8 @@ async def preview(database: Database, order: Order, limits: Limits) -> Preview:
     )
 
 
-EVERYBODYS = frozenset({"saved_view.keep"})
-"""What change sets are called in which people do what everybody may, for themselves."""
+UNASKED: Mapping[str, Any] = {"unasked": True}
+"""The parameter of change sets in which people do what everybody may, for themselves: no permission is asked for."""
 
 
 async def undo_order(
@@ -181,7 +182,7 @@ def why_not_undo(authority: Authority, user_id: int | None, change_set: ChangeSe
     own = user_id is not None and change_set.user_id == user_id
     if not own and not authority.may(UNDO.permission):
         return f"You may undo only what you did yourself. Others' changes need {UNDO.permission}."
-    if own and first.action in EVERYBODYS:
+    if own and first.parameters.items() >= UNASKED.items():
         return None
     needed = "import.run" if first.action.startswith("import.") else first.action
     if not authority.may(needed):

@@ -11,12 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from admin_app.db import translated
 from admin_app.demo.desk import Desk
 from admin_app.demo.rows import as_json
 from admin_app.demo.story import Act
 from admin_app.errors import Unavailable
 from admin_app.models import ActorKind
+from admin_app.refusals import translated
 from admin_app.settings import APP_ROLE
 
 CHANGE_SETS = text(

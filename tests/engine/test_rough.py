@@ -12,10 +12,11 @@ from sqlalchemy.exc import InternalError
 
 from admin_app import jobs
 from admin_app.actions import perform
-from admin_app.db import Database, translated
+from admin_app.db import Database
 from admin_app.errors import BackdeskError, BadInput, Conflict, Unavailable
 from admin_app.models import ChangeSet, Selection, Ticket
 from admin_app.plugin import Chosen
+from admin_app.refusals import translated
 from admin_app.registry import Registry
 from admin_app.settings import Limits, Settings
 from admin_app.testing import Make
