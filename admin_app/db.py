@@ -199,8 +199,8 @@ class Database:
         }
         if url.username != APP_ROLE:
             session_settings["role"] = APP_ROLE
-        seconds = min(settings.list_timeout * 1_000, settings.statement_timeout_ms)
-        glances = session_settings | {"default_transaction_read_only": "on", "statement_timeout": str(seconds)}
+        limit = min(round(settings.list_timeout * 1_000), settings.statement_timeout_ms)
+        glances = session_settings | {"default_transaction_read_only": "on", "statement_timeout": str(limit)}
         glances["max_parallel_workers_per_gather"] = "0"  # to start them takes longer than a page
         return cls(
             _engine(url, settings.pool_size, session_settings),

@@ -1,6 +1,7 @@
 """Settings: one frozen value, read once from the environment; every setting is documented where it is declared."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,7 @@ class Settings:
     statement_timeout_ms: int = 15_000
     """BACKDESK_STATEMENT_TIMEOUT_MS: how long one statement of the web application may run."""
 
-    list_timeout: int = 3
+    list_timeout: float = 1.5
     """BACKDESK_LIST_TIMEOUT: seconds that a list may take in the database; then it is told how to narrow it down."""
 
     bulk_limit: int = 200_000
@@ -129,7 +130,7 @@ class Settings:
             "secure_cookies": reader.get("BACKDESK_SECURE_COOKIES", _switch),
             "pool_size": reader.get("BACKDESK_POOL_SIZE", _number(1, 200)),
             "statement_timeout_ms": reader.get("BACKDESK_STATEMENT_TIMEOUT_MS", _number(100, 3_600_000)),
-            "list_timeout": reader.get("BACKDESK_LIST_TIMEOUT", _number(1, 600)),
+            "list_timeout": reader.get("BACKDESK_LIST_TIMEOUT", _seconds(600)),
             "bulk_limit": reader.get("BACKDESK_BULK_LIMIT", _number(1, 10_000_000)),
             "inline_limit": reader.get("BACKDESK_INLINE_LIMIT", _number(1, 100_000)),
             "chunk_size": reader.get("BACKDESK_CHUNK_SIZE", _number(1, 100_000)),
@@ -220,6 +221,15 @@ def _switch(text: str) -> bool:
     if text.lower() not in {"0", "1", "true", "false", "yes", "no"}:
         raise ValueError(f"{text!r} is neither 1 nor 0")
     return text.lower() in {"1", "true", "yes"}
+
+
+def _seconds(high: int) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or not 0.1 <= float(text) <= high:
+            raise ValueError(f"{text[:20]!r} is not a number of seconds from 0.1 to {high:,}")
+        return float(text)
+
+    return convert
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:

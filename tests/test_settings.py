@@ -44,7 +44,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             "BACKDESK_SECURE_COOKIES": "yes",
             "BACKDESK_POOL_SIZE": "1",
             "BACKDESK_STATEMENT_TIMEOUT_MS": "100",
-            "BACKDESK_LIST_TIMEOUT": "600",
+            "BACKDESK_LIST_TIMEOUT": "0.25",
             "BACKDESK_BULK_LIMIT": "5",
             "BACKDESK_UPLOAD_LIMIT_MB": "1",
         }
@@ -59,7 +59,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     assert read.plugins == ("assign", "trash", "stats")
     assert read.allowed_hosts == ("desk.example", "www.desk.example")
     assert (read.time_zone, read.secure_cookies, read.port) == (ZoneInfo("Europe/Berlin"), True, 65535)
-    assert (read.pool_size, read.statement_timeout_ms, read.list_timeout) == (1, 100, 600)
+    assert (read.pool_size, read.statement_timeout_ms, read.list_timeout) == (1, 100, 0.25)
     assert (read.bulk_limit, read.upload_limit_mb) == (5, 1)
 
 
@@ -74,7 +74,7 @@ WRONG = {
     "BACKDESK_SECURE_COOKIES": ("perhaps", "'perhaps' is neither 1 nor 0"),
     "BACKDESK_POOL_SIZE": ("-1", "'-1' is not a whole number from 1 to 200"),
     "BACKDESK_STATEMENT_TIMEOUT_MS": ("1s", "'1s' is not a whole number from 100 to 3,600,000"),
-    "BACKDESK_LIST_TIMEOUT": ("0", "'0' is not a whole number from 1 to 600"),
+    "BACKDESK_LIST_TIMEOUT": ("0", "'0' is not a number of seconds from 0.1 to 600"),
     "BACKDESK_BULK_LIMIT": ("0", "'0' is not a whole number from 1 to 10,000,000"),
     "BACKDESK_UPLOAD_LIMIT_MB": ("9" * 5000, "is not a whole number from 1 to 10,000"),
 }

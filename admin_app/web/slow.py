@@ -27,7 +27,7 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates,
     return await render(request, templates, "sqladmin/error.html", context, status=error.status)
 
 
-def told(resource: Resource, query: ListQuery, seconds: int) -> TooSlow:
+def told(resource: Resource, query: ListQuery, seconds: float) -> TooSlow:
     """What a list was asked for when it was stopped, what of it cannot be found by an index, and what to do."""
     searched = [f"searches for “{query.q[:60]}”"] if query.q else []
     filters = sorted({label_of(resource.model, item.name) for item in query.filters})
@@ -37,7 +37,7 @@ def told(resource: Resource, query: ListQuery, seconds: int) -> TooSlow:
     listed = " and ".join(filter(None, [", ".join(asked[:-1]), asked[-1]]))
     names = dict.fromkeys([item.name for item in query.filters] + query.sort.replace(",-", ",").lstrip("-").split(","))
     slow = [f"{label_of(resource.model, name)} has no index." for name in names if name in resource.unindexed]
-    limit = "1 second" if seconds == 1 else f"{seconds} seconds"
+    limit = "1 second" if seconds == 1 else f"{seconds:g} seconds"
     what = f"This took longer than {limit} and was stopped: the list {listed}."
     return TooSlow(" ".join([what, *slow, "Narrow it down, leave something out, or take another order."]))
 
