@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from sqlalchemy import URL
 
 from admin_app.db import Database
@@ -159,3 +159,37 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Path]:
     if not folder.is_dir():
         pytest.skip("the real archive is not beside this checkout")
     return {path.name.split(".")[0]: path for path in folder.iterdir() if path.suffix != ".md"}
+
+
+@dataclass
+class Tour:
+    """A desk with some of everything, and a window on it for each width."""
+
+    address: str
+    windows: dict[str, BrowserContext]
+
+
+REFUSED = "the server responded with a status of 4"
+
+
+def listen(window: Page) -> list[str]:
+    """What the window's console will complain of, but for pages that are meant to be refused."""
+    complaints: list[str] = []
+    window.on("pageerror", lambda error: complaints.append(str(error)))
+    window.on(
+        "console",
+        lambda line: (
+            complaints.append(line.text) if line.type in {"error", "warning"} and REFUSED not in line.text else None
+        ),
+    )
+    return complaints
+
+
+@pytest_asyncio.fixture
+async def window(desk: Tour, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """A window on the module's `desk` in the way that the test is for; a complaint in its console fails the test."""
+    made = await desk.windows[getattr(request, "param", "wide")].new_page()
+    complaints = listen(made)
+    yield made
+    await made.close()
+    assert complaints == []

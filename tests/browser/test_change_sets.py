@@ -22,8 +22,8 @@ from admin_app.registry import Registry, declare_permissions
 from admin_app.settings import Limits, Settings
 from admin_app.testing import Make
 from admin_app.web.auth import hash_password
-from tests.browser.conftest import PASSWORD, environment_of, free_port, served, sign_in
-from tests.browser.test_pages import WIDTHS, assert_good, listen
+from tests.browser.conftest import PASSWORD, environment_of, free_port, listen, served, sign_in
+from tests.browser.test_pages import WIDTHS, assert_good
 
 pytestmark = pytest.mark.browser
 

@@ -14,8 +14,8 @@ from sqlalchemy import URL, func, select
 from admin_app.db import Database
 from admin_app.models import ChangeSet, Ticket, TicketPriority, TicketStatus
 from admin_app.testing import Make, scratch_database
-from tests.browser.conftest import Site, environment_of, free_port, served, sign_in
-from tests.browser.test_pages import WIDTHS, Tour, assert_good, furnish, listen
+from tests.browser.conftest import Site, Tour, environment_of, free_port, served, sign_in
+from tests.browser.test_pages import WIDTHS, assert_good, furnish
 
 pytestmark = pytest.mark.browser
 
@@ -108,16 +108,6 @@ async def desk(
             yield Tour(address, windows)
             for context in windows.values():
                 await context.close()
-
-
-@pytest_asyncio.fixture
-async def window(desk: Tour, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
-    """A window in the width that the test is for; a complaint in its console fails the test."""
-    made = await desk.windows[getattr(request, "param", "wide")].new_page()
-    complaints = listen(made)
-    yield made
-    await made.close()
-    assert complaints == []
 
 
 wide_and_phone = pytest.mark.parametrize("window", list(WIDTHS), indirect=True)

@@ -1,14 +1,13 @@
 """Every page in both widths and themes: accessible, within its width, quiet in the console, and usable by keyboard."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, Page, expect
 from sqlalchemy import URL
 
 from admin_app.db import Acting, Database
@@ -17,7 +16,7 @@ from admin_app.queries import trash
 from admin_app.queries.changes import Chosen
 from admin_app.testing import Make, scratch_database
 from admin_app.web.auth import hash_password
-from tests.browser.conftest import PASSWORD, environment_of, free_port, served, sign_in
+from tests.browser.conftest import PASSWORD, Tour, environment_of, free_port, listen, served, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +32,6 @@ FOCUS = """() => {
 SERIOUS = """async rules => (await axe.run({resultTypes: ["violations"], ...rules})).violations
   .filter(found => ["serious", "critical"].includes(found.impact))
   .map(found => [found.id, ...found.nodes.map(node => node.html).slice(0, 3)])"""
-REFUSED = "the server responded with a status of 4"
 FILE = "a rather long name of a file without any place to break it.log"
 PAGES = {
     "/admin/": "Start",
@@ -95,14 +93,6 @@ PAGES = {
 }
 
 
-@dataclass
-class Tour:
-    """A desk with some of everything, and a window on it for each width."""
-
-    address: str
-    windows: dict[str, BrowserContext]
-
-
 async def furnish(database: Database) -> User:
     """Some of everything that a page can show, markup in texts included; gives the lead who signs in."""
     make = Make(database)
@@ -136,7 +126,7 @@ async def furnish(database: Database) -> User:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def tour(
+async def desk(
     chromium: Browser, server_url: URL, template_url: URL, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Tour]:
     """One desk and two windows for all pages, each signed in once."""
@@ -158,29 +148,6 @@ async def tour(
             yield Tour(address, windows)
             for context in windows.values():
                 await context.close()
-
-
-def listen(window: Page) -> list[str]:
-    """What the window's console will complain of, but for pages that are meant to be refused."""
-    complaints: list[str] = []
-    window.on("pageerror", lambda error: complaints.append(str(error)))
-    window.on(
-        "console",
-        lambda line: (
-            complaints.append(line.text) if line.type in {"error", "warning"} and REFUSED not in line.text else None
-        ),
-    )
-    return complaints
-
-
-@pytest_asyncio.fixture
-async def window(tour: Tour, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
-    """A window of the tour in the width that the test is for; a complaint in its console fails the test."""
-    made = await tour.windows[request.param].new_page()
-    complaints = listen(made)
-    yield made
-    await made.close()
-    assert complaints == []
 
 
 async def assert_good(window: Page) -> None:
@@ -263,8 +230,8 @@ async def test_a_form_that_is_refused_twice_over_is_accessible(window: Page) -> 
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=list(WIDTHS))
-async def test_signing_in_is_accessible_and_says_when_it_failed(chromium: Browser, tour: Tour, width: int) -> None:
-    context = await chromium.new_context(base_url=tour.address, viewport={"width": width, "height": 800})
+async def test_signing_in_is_accessible_and_says_when_it_failed(chromium: Browser, desk: Tour, width: int) -> None:
+    context = await chromium.new_context(base_url=desk.address, viewport={"width": width, "height": 800})
     await context.add_init_script(AXE_SCRIPT)
     window = await context.new_page()
     complaints = listen(window)

@@ -3,12 +3,13 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.test_pages import Tour, assert_good
-from tests.browser.test_selecting import desk, window
+from tests.browser.conftest import Tour
+from tests.browser.test_pages import assert_good
+from tests.browser.test_selecting import desk
 
 pytestmark = pytest.mark.browser
 
-__all__ = ["desk", "window"]
+__all__ = ["desk"]
 
 LIST = "/admin/ticket/list?q=crackles&size=25&sort=created_at"
 

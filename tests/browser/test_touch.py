@@ -9,8 +9,8 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, Page, expect
 
 from admin_app.testing import Make
-from tests.browser.conftest import Site, sign_in
-from tests.browser.test_pages import assert_good, listen
+from tests.browser.conftest import Site, listen, sign_in
+from tests.browser.test_pages import assert_good
 
 pytestmark = pytest.mark.browser
 
