@@ -105,6 +105,8 @@ async def test_a_ticket_list_takes_at_most_four_statements_with_the_sign_in(
     with statements(database) as plain:
         await client.get(LIST, params={"size": str(size), "status": "open"})
     assert len(plain) <= 2, "\n".join(plain)
+    assert f"LIMIT {size + 1}" in plain[-1], "its plan is kept, since nothing in it varies"
+    assert f"LIMIT {size + 1}" not in "".join(seen), "it is planned for these values"
 
 
 async def test_filters_are_shown_in_words_each_with_the_list_without_it(client: Browser, make: Make) -> None:
