@@ -159,6 +159,8 @@ async def test_headings_sort_and_say_how(client: Browser, make: Make) -> None:
     page = (await client.get(f"{LIST}?sort=-priority&status=open")).text
     assert re.search(r'aria-sort="descending"><a href="[^"]*">Priority', page)
     assert f"{LIST}?status=open&sort=priority_rank" in links(page)
+    page = (await client.get(f"{LIST}?sort=-priority,created_at")).text
+    assert re.search(r"<caption[^>]*>Tickets, sorted by priority.*, then created", page)
 
 
 async def test_paging_keeps_filters_and_starts_again_when_they_change(
