@@ -37,8 +37,8 @@ MADE_WITH = {
 }
 """Settings that a new cluster begins with; `ALTER SYSTEM` in `backdesk db psql` changes them for good.
 
-A job of 100,000 rows writes a gigabyte of log. Where 16 MB of it are kept, as usual, its lanes wait for the disk a tenth
-of the time.
+A job of 100,000 rows writes a gigabyte of log. Where 16 MB of it are in memory, as usual, lanes wait for the disk a
+tenth of the time.
 """
 
 _ANSWERS, _REJECTS, _SILENT = 0, 1, 2
