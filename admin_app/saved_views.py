@@ -1,6 +1,7 @@
 """Saved views through every door: checked when they are saved, found by number, and counted as queues of work."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.actions import REASON_LENGTH, UNASKED
 from admin_app.choosing import NOBODY, viewer_of
-from admin_app.db import Acting, Database
+from admin_app.db import Acting, Change, Database
 from admin_app.errors import BackdeskError, BadInput, Forbidden
 from admin_app.models import Role, SavedView, storable
 from admin_app.plugin import Resource
@@ -68,7 +69,7 @@ async def save(
     resource = seen(registry, actor, draft.resource)
     made = SavedView(resource=resource.name, query=kept(resource, draft.query, viewer_of(actor, zone)))
     deed = _deed(actor, shared=draft.audience != ME)
-    async with database.transaction(_checked(acting), deed, parameters=_noted(draft.name, deed)) as change:
+    async with _changing(database, acting, deed, draft.name) as change:
         await _describe(change.session, made, actor, draft)
         await stored.add(change.session, made)
         change.counts.changed = 1
@@ -79,7 +80,7 @@ async def describe(database: Database, actor: Actor, acting: Acting, view_id: in
     """Give a view another name, icon or audience; raises Forbidden, NotFound, ChangedMeanwhile or BadInput."""
     before = await look(database, actor, view_id)
     deed = _deed(actor, shared=before.user_id is None or draft.audience != ME)
-    async with database.transaction(_checked(acting), deed, parameters=_noted(before.name, deed)) as change:
+    async with _changing(database, acting, deed, before.name) as change:
         view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE), version=version)
         with change.session.no_autoflush:
             people = (view.user_id, view.role_id)
@@ -97,7 +98,7 @@ async def keep(
     before = await look(database, actor, view_id)
     resource, deed = seen(registry, actor, before.resource), _deed(actor, shared=before.user_id is None)
     text = kept(resource, query, viewer_of(actor, zone))
-    async with database.transaction(_checked(acting), deed, parameters=_noted(before.name, deed)) as change:
+    async with _changing(database, acting, deed, before.name) as change:
         view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE))
         view.query = text
         change.counts.changed = int(change.session.is_modified(view))
@@ -108,7 +109,7 @@ async def move(database: Database, actor: Actor, acting: Acting, view_id: int, s
     """Bring a view one place up (-1) or down (1) among those of its people; raises Forbidden or NotFound."""
     before = await look(database, actor, view_id)
     deed = _deed(actor, shared=before.user_id is None)
-    async with database.transaction(_checked(acting), deed, parameters=_noted(before.name, deed)) as change:
+    async with _changing(database, acting, deed, before.name) as change:
         view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE))
         change.counts.changed = await stored.move(change.session, view, step)
     return Done(before, change.id)
@@ -118,7 +119,7 @@ async def delete(database: Database, actor: Actor, acting: Acting, view_id: int)
     """Delete a view, which can be undone; raises Forbidden or NotFound."""
     before = await look(database, actor, view_id)
     deed = _deed(actor, shared=before.user_id is None)
-    async with database.transaction(_checked(acting), deed, parameters=_noted(before.name, deed)) as change:
+    async with _changing(database, acting, deed, before.name) as change:
         view = await stored.one(change.session, view_id, actor.user_id, others=actor.may(SHARE))
         await change.session.delete(view)
         await change.session.flush()
@@ -167,9 +168,9 @@ def _deed(actor: Actor, *, shared: bool) -> str:
     return SHARE if shared else KEEP
 
 
-def _noted(name: str, deed: str) -> dict[str, Any]:
-    """The parameters of a change set: the view's name, and whether it is one's own, which needs no permission."""
-    return {"view": name, **(UNASKED if deed == KEEP else {})}
+def _changing(database: Database, acting: Acting, deed: str, name: str) -> AbstractAsyncContextManager[Change]:
+    """The change set in which something is done to the view of this name; to one's own nobody needs a permission."""
+    return database.transaction(_checked(acting), deed, parameters={"view": name, **(UNASKED if deed == KEEP else {})})
 
 
 def _checked(acting: Acting) -> Acting:

@@ -152,7 +152,7 @@ def _history(table: str, limit: int, *, onward: bool) -> Select[Any]:
         and_(AuditLog.table_name == _fixed(name), AuditLog.record_id >= first, AuditLog.record_id < last)
         for name in link_tables(table)
     ]
-    newest, number = AuditLog.id.desc(), _fixed(_checked(limit) + 1)
+    newest, number = AuditLog.id.desc(), _fixed(limit + 1)
     parts = [and_(part, AuditLog.id < before) if onward else part for part in (own, *links)]
     each = union_all(*(select(AuditLog.id).where(part).order_by(newest).limit(number) for part in parts))
     return _rows().where(AuditLog.id.in_(each)).order_by(newest).limit(number)

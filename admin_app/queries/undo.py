@@ -65,7 +65,11 @@ async def first(session: AsyncSession, change_set: ChangeSet) -> ChangeSet:
 
 async def subjects(session: AsyncSession, change_set_id: int) -> set[str]:
     """The table of the records that somebody chose, where a change set or what it goes back to says so."""
-    done = await first(session, await session.get_one(ChangeSet, change_set_id))
+    return chosen_in(await first(session, await session.get_one(ChangeSet, change_set_id)))
+
+
+def chosen_in(done: ChangeSet) -> set[str]:
+    """The table of the records that somebody chose for a change set that undoes no other; empty where it says none."""
     return {str(done.parameters["resource"])} if "resource" in done.parameters else set()
 
 

@@ -16,7 +16,7 @@ from admin_app.actions import Order, Performed, noun, perform, preview
 from admin_app.editing import key_of
 from admin_app.errors import BadInput, BadRequest, Forbidden, NotFound
 from admin_app.models import AuditLog
-from admin_app.queries import change_sets, previews, progress
+from admin_app.queries import change_sets, previews, progress, undo
 from admin_app.queries.progress import Story
 from admin_app.queries.readable import table_label
 from admin_app.queries.selections import UNFINISHED
@@ -215,7 +215,7 @@ async def _changes(request: Request, session: AsyncSession, story: Story) -> dic
     if not _may_see_changes(request, story) or story.change_set.state in UNFINISHED:
         return {"effects": None}
     effects = await previews.effects(session, story.change_set.id)
-    about = {str(story.first.parameters.get("resource"))}
+    about = undo.chosen_in(story.first)
     samples = await previews.samples(session, story.change_set.id, about) if effects else []
     number = len(samples)
     may = actor_of(request).may("audit_log.view")
