@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from socket import socket
@@ -26,7 +27,7 @@ from typing import Any
 import httpx
 from sqlalchemy import URL
 
-from benchmarks.million import LEAD, PASSWORD, desk, server
+from benchmarks.million import LEAD, PASSWORD, desk, peers_environment, server
 
 with socket() as taken:
     taken.bind(("127.0.0.1", 0))
@@ -159,25 +160,23 @@ def django(owner: URL) -> dict[str, float]:
     python = os.environ.get("BENCH_PY")
     if not python or not PEERS.is_dir():
         return {}
-    database = owner.set(drivername="postgresql", database="backdesk_bench_peers")
-    text = database.render_as_string(hide_password=False)
+    environment = peers_environment(owner.set(database="backdesk_bench_peers"), python)
     psql = ["psql", "-q", "-v", "ON_ERROR_STOP=1"]
-    admin = owner.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
-    subprocess.run([*psql, admin, "-c", f"CREATE DATABASE {database.database}"], check=True)
+    call = partial(subprocess.run, env=environment, check=True)
+    call([*psql, "-d", "postgres", "-c", "CREATE DATABASE backdesk_bench_peers"])
     try:
         for file, options in (("schema.sql", []), ("seed.sql", ["-v", "n=1000000"])):
-            subprocess.run([*psql, *options, text, "-f", str(PEERS / file)], check=True)
-        environment = {**os.environ, "BENCH_DSN": text, "BENCH_PY": python}
+            call([*psql, *options, "-f", str(PEERS / file)])
         peers = Path(python).parent
         environment["PATH"] = f"{peers}:{environment['PATH']}"
-        subprocess.run([python, str(PEERS / "peers" / "django_app.py")], env=environment, check=True)
+        call([python, str(PEERS / "peers" / "django_app.py")])
         out = Path(os.environ.get("TMPDIR", "/tmp")) / "backdesk-bench-django.json"  # noqa: S108  a result to read
         only = ["--only", "assign_500", "assign_100k", "--json", str(out)]
-        subprocess.run([python, str(PEERS / "run.py"), "django", *only], env=environment, check=True)
+        call([python, str(PEERS / "run.py"), "django", *only])
         result = json.loads(out.read_text())["django"]
         return {"assign_500": result["assign_500"]["ms"] / 1000, "assign": result["assign_100k"]["ms"] / 1000}
     finally:
-        subprocess.run([*psql, admin, "-c", f"DROP DATABASE {database.database} WITH (FORCE)"], check=True)
+        call([*psql, "-d", "postgres", "-c", "DROP DATABASE backdesk_bench_peers WITH (FORCE)"])
 
 
 async def run(rows: int) -> None:

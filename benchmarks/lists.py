@@ -30,7 +30,7 @@ from sqlalchemy.pool import NullPool
 
 from benchmarks.crowd import requests_a_second
 from benchmarks.engine import BASE, MILLION, PEERS, browser, served
-from benchmarks.million import desk, server
+from benchmarks.million import desk, peers_environment, server
 
 EXPORTED = "ticket_number,title,status,priority,creator,assignee,created_at"
 """The columns that the other frameworks export."""
@@ -210,18 +210,15 @@ def peers(owner: URL, rows: int) -> tuple[dict[str, Any], dict[str, float]]:
     python = os.environ.get("BENCH_PY")
     if not python or not PEERS.is_dir():
         return {}, {}
-    database = owner.set(drivername="postgresql", database="backdesk_bench_peers")
-    address = database.render_as_string(hide_password=False)
-    admin = owner.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    environment = peers_environment(owner.set(database="backdesk_bench_peers"), python)
     psql = ["psql", "-q", "-v", "ON_ERROR_STOP=1"]
-    quiet = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL)
-    quiet([*psql, admin, "-c", f"CREATE DATABASE {database.database}"])
+    quiet = partial(subprocess.run, env=environment, check=True, stdout=subprocess.DEVNULL)
+    quiet([*psql, "-d", "postgres", "-c", "CREATE DATABASE backdesk_bench_peers"])
     try:
         for file, options in (("schema.sql", []), ("seed.sql", ["-v", f"n={rows}"])):
-            quiet([*psql, *options, address, "-f", str(PEERS / file)])
-        quiet([*psql, address, "-c", "VACUUM ANALYZE"])
-        environment = {**os.environ, "BENCH_DSN": address, "BENCH_PY": python}
-        quiet([python, str(PEERS / "peers" / "django_app.py")], env=environment)
+            quiet([*psql, *options, "-f", str(PEERS / file)])
+        quiet([*psql, "-c", "VACUUM ANALYZE"])
+        quiet([python, str(PEERS / "peers" / "django_app.py")])
         only = ["--only", *(line.peers for line in LINES.values() if line.peers)]
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "peers.json"
@@ -236,7 +233,7 @@ def peers(owner: URL, rows: int) -> tuple[dict[str, Any], dict[str, float]]:
                 )
         return results, crowds
     finally:
-        quiet([*psql, admin, "-c", f"DROP DATABASE {database.database} WITH (FORCE)"])
+        quiet([*psql, "-d", "postgres", "-c", "DROP DATABASE backdesk_bench_peers WITH (FORCE)"])
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 from admin_app import migrations, resources
 from admin_app.db import Acting, Database
 from admin_app.models import Ticket, TicketPriority
-from admin_app.postgres import find_or_start
+from admin_app.postgres import client_environment, find_or_start
 from admin_app.queries import comments
 from admin_app.queries.spelling import count_words
 from admin_app.registry import declare_permissions, load
@@ -150,6 +150,12 @@ def server() -> Iterator[URL]:
         local = find_or_start(Path(folder), Settings.from_env().pg_bindir)
         yield local.owner_url
         local.stop()
+
+
+def peers_environment(database: URL, python: str) -> dict[str, str]:
+    """The environment in which the other frameworks, run by this Python, find a database, also by a socket."""
+    named = f"postgresql://{database.username}@/{database.database}"
+    return {**client_environment(database), "BENCH_DSN": named, "BENCH_PY": python}
 
 
 @asynccontextmanager
