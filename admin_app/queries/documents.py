@@ -1,12 +1,13 @@
 """The words of tickets: what a search's words and phrases ask of number, title, description, public comments and tags.
 
-Words that must all be there become one query of the full text, so that PostgreSQL knows how many tickets it finds: of
-rare words it reads the index, of common ones the newest tickets until a page is full. Internal notes are never read.
+Words that must all be there become one query of the full text, made of those that the lexicon has for each, so that
+PostgreSQL knows how many tickets it finds: of rare words it reads the index, of common ones the newest tickets until a
+page is full. Internal notes are never read.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -15,23 +16,22 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
+    cast,
     false,
     func,
     literal,
-    literal_column,
     not_,
     or_,
     select,
 )
+from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.models import Comment, Ticket, TicketSearch, TicketTag
 from admin_app.queries.filters import among
-from admin_app.queries.lexicon import ENGLISH, Lexicon
+from admin_app.queries.lexicon import Lexicon
 from admin_app.queries.terms import All, Either, Field, Not, Term, Text, texts_of
 
-SIMPLE = "simple"
-"""How numbers of tickets are kept: as they are, not as the stems of words."""
 SAMPLE, ENOUGH = 5_000, 20
 """Of so many newest tickets so many must have some words, to be looked through until a page is full."""
 
@@ -59,17 +59,18 @@ def together(terms: Sequence[Term], lexicon: Lexicon) -> Term | None:
     """What the full text is asked for at once, where it is several words each of which is common."""
     indexed = _indexed(_kept(terms, lexicon), lexicon)
     words = [word for term in indexed if isinstance(term, Text) for word in term.text.split()]
-    if len(words) < 2 or not lexicon.shares or lexicon.is_rare(whole := _whole(indexed)):
+    if len(words) < 2 or not lexicon.counts or lexicon.is_rare(whole := _whole(indexed)):
         return None
     return whole
 
 
-async def is_common(session: AsyncSession, term: Term) -> bool:
+async def is_common(session: AsyncSession, term: Term, lexicon: Lexicon) -> bool:
     """Whether enough of the newest tickets have this to look for it among them; one statement."""
     newest = select(Ticket.id).where(Ticket.deleted_at.is_(None)).order_by(Ticket.created_at.desc(), Ticket.id.desc())
     sample = newest.limit(_inline(SAMPLE, Integer)).subquery()
-    found = select(literal(1)).select_from(sample).where(_probe(term, sample.c.id)).limit(_inline(ENOUGH, Integer))
-    return await session.scalar(select(func.count()).select_from(found.subquery())) == ENOUGH
+    found = select(literal(1)).select_from(sample).where(_probe(term, lexicon, sample.c.id))
+    few = found.limit(_inline(ENOUGH, Integer)).subquery()
+    return await session.scalar(select(func.count()).select_from(few)) == ENOUGH
 
 
 def _every(terms: Sequence[Term], lexicon: Lexicon) -> ColumnElement[bool]:
@@ -110,7 +111,7 @@ def _apart(term: Term, lexicon: Lexicon) -> ColumnElement[bool]:
     """What cannot be part of it: names of tags, what is looked for by letters, and whatever has these in it."""
     match term:
         case Text(text) if ids := lexicon.tags(text):
-            return or_(_letters(text) if lexicon.is_wordless(term) else _probe(term), _is_tagged(ids))
+            return or_(_letters(text) if lexicon.is_wordless(term) else _probe(term, lexicon), _is_tagged(ids))
         case Text(text):
             return _letters(text)
         case Not(inner):
@@ -129,19 +130,19 @@ def _document(terms: Sequence[Term], lexicon: Lexicon) -> ColumnElement[bool]:
     Of rare words the tickets are read first, whatever PostgreSQL expects of words that it has not counted.
     """
     whole = _whole(terms)
-    query = _query(whole)
+    query = _query(whole, lexicon)
     if isinstance(whole, Text):
-        query = func.tsquery_or(query, _phrase(SIMPLE, whole.text))
+        query = f"{query} | ({lexicon.entries[whole.text].exact})"
     found = select(TicketSearch.ticket_id).where(_matches(TicketSearch.document, query))
     if lexicon.is_rare(whole):
         return Ticket.id == func.any(func.array(found.scalar_subquery()))
     return Ticket.id.in_(found)
 
 
-def _probe(term: Term, key: Any = Ticket.id) -> ColumnElement[bool]:
+def _probe(term: Term, lexicon: Lexicon, key: Any = Ticket.id) -> ColumnElement[bool]:
     """The same, looked up ticket by ticket, where reading an index of words would find far too many first."""
     document = select(TicketSearch.document).where(TicketSearch.ticket_id == key)
-    return _matches(document.correlate(key.table).scalar_subquery(), _query(term))
+    return _matches(document.correlate(key.table).scalar_subquery(), _query(term, lexicon))
 
 
 def _is_tagged(ids: Sequence[int]) -> ColumnElement[bool]:
@@ -149,30 +150,27 @@ def _is_tagged(ids: Sequence[int]) -> ColumnElement[bool]:
     return tagged.limit(1).correlate(Ticket).scalar_subquery().is_not(None)
 
 
-def _matches(document: Any, query: Any) -> ColumnElement[bool]:
-    return cast(ColumnElement[bool], document.op("@@", is_comparison=True)(query))
+def _matches(document: Any, query: str) -> ColumnElement[bool]:
+    """A query of the full text, written into the statement: so it is planned for these words, not for any that come."""
+    found: ColumnElement[bool] = document.bool_op("@@")(cast(_inline(query, String), TSQUERY))
+    return found
 
 
-def _query(term: Term) -> Any:
-    """A term as a query of the full text."""
+def _query(term: Term, lexicon: Lexicon) -> str:
+    """A term as a query of the full text, as the database writes it; empty where it keeps nothing of it."""
     match term:
         case Text(text):
-            return _phrase(ENGLISH, text)
+            query = lexicon.entries[text].stems
+            return f"({query})" if query else ""
         case Not(inner):
-            return func.tsquery_not(_query(inner))
+            query = _query(inner, lexicon)
+            return f"!{query}" if query else ""
         case All(terms) | Either(terms):
-            combine = func.tsquery_and if isinstance(term, All) else func.tsquery_or
-            first, *others = map(_query, terms)
-            for other in others:
-                first = combine(first, other)
-            return first
+            queries = [query for one in terms if (query := _query(one, lexicon))]
+            sign = " & " if isinstance(term, All) else " | "
+            return f"({sign.join(queries)})" if queries else ""
         case Field():
             raise TypeError("a field is no text")
-
-
-def _phrase(language: str, text: str) -> Any:
-    """Words behind each other, written into the statement: so it is planned for these, and not for any that come."""
-    return func.phraseto_tsquery(literal_column(f"'{language}'::regconfig"), _inline(text, String))
 
 
 def _inline(value: Any, kind: Any) -> Any:

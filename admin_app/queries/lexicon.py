@@ -1,10 +1,10 @@
-"""What the database knows of a search before it is run: whom and what names mean, and which words are none."""
+"""What the database knows of a search before it is run: whom and what names mean, and what each word is to it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ARRAY, Select, bindparam, func, literal, select, text, union_all
+from sqlalchemy import ARRAY, BigInteger, Select, bindparam, column, func, literal, select, text, union_all
 from sqlalchemy import Text as TextType
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,24 +12,32 @@ from admin_app.models import Tag
 from admin_app.queries.filters import Filtered, Known
 from admin_app.queries.terms import All, Either, Term, Text, texts_of
 
-ENGLISH = "english"
-"""How the full text reads words: by their stems, without those that are everywhere."""
 RARE = 2_000
 """Of a million tickets, how many have a word that is found faster by an index of words than among the newest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the full text makes of a word or phrase: queries for its stems, and for it as it is, both empty for nothing.
+
+    `share` is, of a million tickets, how many have the rarest word of it, 0 where that is too rare to be counted; it is
+    None where nothing is counted.
+    """
+
+    stems: str
+    exact: str
+    share: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lexicon:
-    """What the database knows of a search's words: the records that a name means, and how common each text is.
+    """What the database knows of a search's words: the records that a name means, and an entry for each text.
 
-    A text is `wordless` where the full text keeps nothing of it, as of “the” or “%”. `shares` is, of a million tickets,
-    how many have the rarest word of a text, 0 where it is too rare to be counted; it is empty where nothing is counted.
     Words in `scarce` are common by themselves, and hardly ever together.
     """
 
     ids: Known = field(default_factory=dict)
-    wordless: frozenset[str] = frozenset()
-    shares: Mapping[str, int] = field(default_factory=dict)
+    entries: Mapping[str, Entry] = field(default_factory=dict)
     scarce: frozenset[Term] = frozenset()
 
     def tags(self, text: str) -> tuple[int, ...]:
@@ -37,8 +45,13 @@ class Lexicon:
         return self.ids.get((Tag, text), ())
 
     def is_wordless(self, term: Term) -> bool:
-        """Whether the full text knows nothing in a term."""
-        return all(text.text in self.wordless for text in texts_of(term))
+        """Whether the full text keeps nothing of a term, as of “the” or “%”."""
+        return not any(self.entries[text.text].stems for text in texts_of(term))
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is known how common words are."""
+        return any(entry.share is not None for entry in self.entries.values())
 
     def is_rare(self, term: Term) -> bool:
         """Whether so few tickets have this that reading them all is faster than looking at the newest first."""
@@ -46,7 +59,8 @@ class Lexicon:
             return True
         match term:
             case Text(text):
-                return self.shares.get(text, RARE) < RARE
+                share = self.entries[text].share
+                return share is not None and share < RARE
             case All(terms):
                 return any(map(self.is_rare, terms))
             case Either(terms):
@@ -60,34 +74,39 @@ async def look_up(session: AsyncSession, filters: Iterable[Filtered], words: fro
     ids = await _named(session, filters)
     if not words:
         return Lexicon(ids=ids)
-    shares: dict[str, int] = {}
-    wordless = set()
-    for what, name, number in (await session.execute(WORDS, {"texts": sorted(words)})).all():
-        if what == "share":
-            shares[name] = number
-        elif what == "tag":
-            ids[Tag, name] = (number,)
-        else:
-            wordless.add(name)
-    return Lexicon(ids=ids, wordless=frozenset(wordless), shares=shares)
+    entries: dict[str, Entry] = {}
+    for name, tag, *entry in (await session.execute(WORDS, {"texts": sorted(words)})).all():
+        entries[name] = Entry(*entry)
+        if tag is not None:
+            ids[Tag, name] = (tag,)
+    return Lexicon(ids=ids, entries=entries)
 
 
-WORDS = text(
-    """
-WITH each AS MATERIALIZED (SELECT text FROM unnest(cast(:texts AS text[])) AS text),
-counted AS MATERIALIZED (
+WORDS = (
+    text(
+        """
+WITH counted AS MATERIALIZED (
   SELECT word, frequency FROM pg_stats, unnest(most_common_elems::text::text[],
     most_common_elem_freqs[1:cardinality(most_common_elems::text::text[])]) AS common (word, frequency)
   WHERE schemaname = 'public' AND tablename = 'ticket_search' AND attname = 'document'
 )
-SELECT 'tag', text, tags.id FROM each JOIN tags ON lower(tags.name) = lower(text)
-UNION ALL SELECT 'wordless', text, 0 FROM each WHERE numnode(phraseto_tsquery('english', text)) = 0
-UNION ALL SELECT 'share', text, cast(min(coalesce(frequency, 0)) * 1000000 AS bigint)
-FROM each CROSS JOIN LATERAL unnest(tsvector_to_array(to_tsvector('english', text))) AS stem
-LEFT JOIN counted ON word = stem
-WHERE EXISTS (SELECT FROM counted) GROUP BY text"""
-).bindparams(bindparam("texts", type_=ARRAY(TextType)))
-"""Which texts are names of tags; of which the full text keeps nothing; and how common the rarest word of each is.
+SELECT text, (SELECT id FROM tags WHERE lower(name) = lower(text)),
+  phraseto_tsquery('english', text)::text, phraseto_tsquery('simple', text)::text,
+  (SELECT cast(min(coalesce(frequency, 0)) * 1000000 AS bigint)
+   FROM unnest(tsvector_to_array(to_tsvector('english', text))) AS stem LEFT JOIN counted ON word = stem
+   WHERE EXISTS (SELECT FROM counted))
+FROM unnest(cast(:texts AS text[])) AS text"""
+    )
+    .bindparams(bindparam("texts", type_=ARRAY(TextType)))
+    .columns(
+        column("text", TextType),
+        column("tag", BigInteger),
+        column("stems", TextType),
+        column("exact", TextType),
+        column("share", BigInteger),
+    )
+)
+"""For each text the tag of this name, its queries of the full text, and how common its rarest word is.
 
 That PostgreSQL has counted for its own plans. Words that it did not count are rare; where it counted nothing, none is.
 """

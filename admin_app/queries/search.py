@@ -81,7 +81,7 @@ class Searched(Protocol):
 class Search:
     """A search that was understood: its tree, and what each `field:value` in it asks for, by field and whether not.
 
-    `lexicon` is what the database knows of its words; before `understood` was asked, that is nothing.
+    `lexicon` is what the database knows of its words. Before it was `understood`, tickets cannot be searched by it.
     """
 
     listed: Searched
@@ -203,7 +203,7 @@ class Search:
         terms = self.tree.terms if isinstance(self.tree, All) else (self.tree,)
         plain, _ = self._split(terms)
         whole = documents.together(plain, self.lexicon) if self.listed.model is Ticket and plain else None
-        if whole is None or await documents.is_common(session, whole):
+        if whole is None or await documents.is_common(session, whole, self.lexicon):
             return self
         return replace(self, lexicon=replace(self.lexicon, scarce=frozenset([whole])))
 
@@ -224,7 +224,7 @@ class Search:
     def _said_of_letters(self) -> str:
         texts = [text for text in texts_of(self.tree) if self.listed.model is Ticket]
         literal_ones = [text.text for text in texts if documents.is_literal(text)]
-        if texts and all(text.text in self.lexicon.wordless for text in texts):
+        if texts and all(map(self.lexicon.is_wordless, texts)):
             literal_ones = [text.text for text in texts]
         if not literal_ones:
             return ""
