@@ -19,7 +19,7 @@ from admin_app.settings import APP_ROLE
 from admin_app.testing import Make, scratch_database
 from alembic import command
 
-NEWEST = "0009"
+NEWEST = "0010"
 """The newest migration of the core."""
 
 FIRST = """

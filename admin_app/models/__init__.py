@@ -19,7 +19,7 @@ from admin_app.models.base import (
     text_enum,
 )
 from admin_app.models.comment import Comment
-from admin_app.models.desk import MenuView, Outbox, Recipe, SavedView, Selection, SelectionItem, ShippedView
+from admin_app.models.desk import MenuView, Outbox, Recipe, SavedView, Selection, SelectionPart, ShippedView
 from admin_app.models.export import Export, ExportState
 from admin_app.models.search import SearchPosition, SearchWord
 from admin_app.models.tag import Tag, TicketTag
@@ -72,7 +72,7 @@ __all__ = [
     "SearchPosition",
     "SearchWord",
     "Selection",
-    "SelectionItem",
+    "SelectionPart",
     "ShippedView",
     "SoftDelete",
     "Tag",

@@ -31,7 +31,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapper
 from sqlalchemy.sql import ColumnElement
 
 from admin_app.errors import BadInput
-from admin_app.models import AuditLog, ChangeSet, RowOutcome, SelectionItem, Versioned
+from admin_app.models import AuditLog, ChangeSet, RowOutcome, SelectionPart, Versioned
 
 Model = TypeVar("Model")
 
@@ -77,8 +77,9 @@ class Chosen(Generic[Model]):
     @classmethod
     def frozen(cls, model: type[Model], selection_id: int, row_count: int) -> "Chosen[Model]":
         """The rows of a frozen selection."""
-        items = select(SelectionItem.record_id).where(SelectionItem.selection_id == selection_id)
-        return cls(model, (), selection_id, row_count, source=items)
+        items = func.unnest(SelectionPart.ids).table_valued("record_id", joins_implicitly=True).render_derived("items")
+        ids = select(items.c.record_id).select_from(SelectionPart, items)
+        return cls(model, (), selection_id, row_count, source=ids.where(SelectionPart.selection_id == selection_id))
 
     @classmethod
     def audited(cls, change_set_id: int, row_count: int) -> "Chosen[AuditLog]":
@@ -88,17 +89,18 @@ class Chosen(Generic[Model]):
 
     def after(self, position: int | None, size: int) -> "Chosen[Model]":
         """The next rows of a selection behind the one at `position`, at most `size` of them."""
-        source, key, backwards = self._walk()
-        if position is not None:
-            source = source.where(key < position if backwards else key > position)
+        source, key, backwards = self._behind(position)
+        if self.selection_id is not None:
+            parts = select(SelectionPart.first_id).where(SelectionPart.selection_id == self.selection_id)
+            if position is not None:
+                parts = parts.where(SelectionPart.last_id > position)
+            parts = parts.order_by(SelectionPart.first_id).limit(size // SelectionPart.SIZE + 2)
+            source = source.where(SelectionPart.first_id.in_(parts))
         return replace(self, source=source.order_by(key.desc() if backwards else key).limit(size), requested=size)
 
     def between(self, position: int | None, last: int, number: int) -> "Chosen[Model]":
         """The `number` rows of a selection behind the one at `position`, up to the `last`: a range of an index."""
-        source, key, backwards = self._walk()
-        source = source.where(key >= last if backwards else key <= last)
-        if position is not None:
-            source = source.where(key < position if backwards else key > position)
+        source, _, _ = self.within(last)._behind(position)
         return replace(self, source=source, requested=number)
 
     def within(self, until: int | None) -> "Chosen[Model]":
@@ -106,7 +108,18 @@ class Chosen(Generic[Model]):
         source, key, backwards = self._walk()
         if until is None:
             return self
+        if self.selection_id is not None:
+            source = source.where(SelectionPart.first_id <= until)
         return replace(self, source=source.where(key >= until if backwards else key <= until))
+
+    def _behind(self, position: int | None) -> tuple[Select[int], ColumnElement[int], bool]:
+        """Those behind the one at `position`, if anything is before them."""
+        source, key, backwards = self._walk()
+        if position is not None:
+            source = source.where(key < position if backwards else key > position)
+            if self.selection_id is not None:
+                source = source.where(SelectionPart.last_id > position)
+        return source, key, backwards
 
     def _walk(self) -> tuple[Select[int], ColumnElement[int], bool]:
         """How chunks go through the rows: by their ids, and backwards where work is undone."""
@@ -122,12 +135,12 @@ class Chosen(Generic[Model]):
         return self.source if self.source is not None else select(func.unnest(self._array()).label("id"))
 
     def where(self, key: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[bool]:
-        """The condition that a row's key is among the chosen; ids travel as one array parameter."""
+        """The condition that a row's key is among the chosen: an array, by which an index is read in its order."""
         if self.source is None:
             return key == func.any(self._array())
         if self.undo_of_id is not None and self.source.whereclause is not None:
             return self.source.whereclause
-        return key.in_(self.source)
+        return key == func.any(func.array(self.source.scalar_subquery()))
 
     def _array(self) -> ColumnElement[Any]:
         return literal(list(self.ids), ARRAY(BigInteger))

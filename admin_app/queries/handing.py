@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.errors import BadInput
-from admin_app.models import RowOutcome, SelectionItem, Ticket, TicketStatus, User
+from admin_app.models import RowOutcome, Ticket, TicketStatus, User
 from admin_app.queries.changes import CHANGED, UNCHANGED, Chosen, Outcome, Writes, apply, write
 from admin_app.queries.locks import hold, lock
 from admin_app.queries.tickets import CLOSED, IN_TRASH, active, check_agent, started
@@ -151,8 +151,8 @@ def _loads(tickets: CTE, people: Any, chosen: Chosen[Ticket] | None) -> CTE:
         before = and_(RowOutcome.record_id == Ticket.id, *_done(chosen.change_set_id))
         parts = [besides.where(~select(RowOutcome.record_id).where(before).exists()), theirs.join(RowOutcome, before)]
     if chosen is not None and chosen.selection_id is not None:
-        items = select(SelectionItem.record_id).where(SelectionItem.selection_id == chosen.selection_id)
-        parts[0] = besides.where(~items.where(SelectionItem.record_id == Ticket.id).exists())
+        items = Chosen.frozen(Ticket, chosen.selection_id, chosen.requested).keys().subquery("items")
+        parts[0] = besides.where(~select(items.c[0]).where(items.c[0] == Ticket.id).exists())
     held = union_all(*parts).subquery("held")
     counted = select(people.c.id, func.count(held.c.agent_id).label("number"))
     counted = counted.select_from(people).outerjoin(held, held.c.agent_id == people.c.id)

@@ -21,11 +21,11 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy import cast as as_type
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.errors import BadInput, NotFound, NothingMatches
-from admin_app.models import ChangeSet, ChangeSetState, Selection, SelectionItem
+from admin_app.models import ChangeSet, ChangeSetState, Selection, SelectionPart
 from admin_app.queries.changes import Chosen
 from admin_app.queries.listing import Listed, ListQuery
 from admin_app.queries.periods import Viewer
@@ -80,9 +80,13 @@ async def freeze(
         select(*facts, as_type(func.count(), Integer)).select_from(ids),
     )
     made_row = made.returning(Selection.id, Selection.row_count).cte("made")
-    rows = select(made_row.c.id, ids.c[0]).select_from(made_row.join(ids, true()))
-    items = insert(SelectionItem).from_select(["selection_id", "record_id"], rows)
-    kept = select(made_row.c.id, made_row.c.row_count).add_cte(items.returning(literal_column("1")).cte("items"))
+    place = (func.row_number().over(order_by=ids.c[0]) - 1) // SelectionPart.SIZE
+    placed = select(ids.c[0].label("id"), place.label("part")).subquery("placed")
+    id = placed.c.id  # noqa: A001
+    columns = (made_row.c.id, func.min(id), func.max(id), func.array_agg(aggregate_order_by(id, id)))
+    rows = select(*columns).select_from(made_row.join(placed, true())).group_by(made_row.c.id, placed.c.part)
+    parts = insert(SelectionPart).from_select(["selection_id", "first_id", "last_id", "ids"], rows)
+    kept = select(made_row.c.id, made_row.c.row_count).add_cte(parts.returning(literal_column("1")).cte("parts"))
     row = (await session.execute(kept)).one()
     if not row.row_count:
         raise NothingMatches
@@ -114,7 +118,7 @@ async def drift(
     session: AsyncSession, selection: Selection, model: type[Any], conditions: list[ColumnElement[bool]]
 ) -> Drift:
     """What happened since a selection was frozen, under the conditions that found it. Two statements."""
-    items = select(SelectionItem.record_id).where(SelectionItem.selection_id == selection.id)
+    items = Chosen.frozen(model, selection.id, selection.row_count).keys()
     since = selection.created_at
     touched = model.updated_at > since if hasattr(model, "updated_at") else literal(False)
     counts = select(func.count().filter(touched), func.count().filter(*conditions))
@@ -140,5 +144,5 @@ async def sweep(session: AsyncSession) -> int:
     old = delete(Selection).where(Selection.expires_at < func.now(), Selection.id.not_in(needed))
     gone = list((await session.scalars(old.returning(Selection.id))).all())
     if gone:
-        await session.execute(delete(SelectionItem).where(SelectionItem.selection_id.in_(gone)))
+        await session.execute(delete(SelectionPart).where(SelectionPart.selection_id.in_(gone)))
     return len(gone)

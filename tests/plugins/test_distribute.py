@@ -13,9 +13,9 @@ from sqlalchemy import func, insert, select, update
 
 from admin_app.db import Acting, Database
 from admin_app.errors import BadInput, Forbidden
-from admin_app.models import DONE, Selection, SelectionItem, Ticket, TicketStatus, User
+from admin_app.models import DONE, Ticket, TicketStatus, User
 from admin_app.plugin import Chosen, Outcome
-from admin_app.queries import handing, tickets
+from admin_app.queries import handing, selections, tickets
 from admin_app.queries.handing import Way
 from admin_app.testing import Make, Statements
 from tests.plugins.doing import NOWHERE, Somebody, closed_ticket, do, stored, trashed_ticket
@@ -141,11 +141,8 @@ async def had_by(database: Database, had: dict[int, int | str | None], agents: S
 async def selection(database: Database, ids: Sequence[int]) -> int:
     """A frozen selection of tickets."""
     async with database.bookkeeping() as session:
-        kept = Selection(resource="ticket", expires_at=datetime(2100, 1, 1, tzinfo=UTC), row_count=len(ids))
-        session.add(kept)
-        await session.flush()
-        await session.execute(insert(SelectionItem), [{"selection_id": kept.id, "record_id": one} for one in ids])
-        return kept.id
+        keys = Chosen.of(Ticket, ids).keys()
+        return (await selections.freeze(session, keys, user_id=None, resource="ticket", limit=len(ids))).id
 
 
 async def test_twenty_thousand_tickets_are_classified_and_handed_out(live_database: Database, make_live: Make) -> None:

@@ -1,13 +1,12 @@
 """The set-based engine: one statement that locks, classifies, updates and counts, for any table."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from sqlalchemy import func, select
 
 from admin_app.db import Acting, Database
 from admin_app.errors import BadInput
-from admin_app.models import AuditLog, Comment, Selection, SelectionItem, Tag, Ticket, User
+from admin_app.models import AuditLog, Comment, Tag, Ticket, User
+from admin_app.queries import selections
 from admin_app.queries.changes import Chosen, Outcome, apply
 from admin_app.testing import Make, Statements
 
@@ -92,14 +91,9 @@ async def test_rows_of_a_frozen_selection_are_changed_and_no_others(database: Da
     agent, ticket = await make.agent(), await make.ticket()
     comments = [await make.comment(ticket, agent) for _ in range(4)]
     async with database.transaction(Acting.system(), "test.apply") as change:
-        until = datetime.now(UTC) + timedelta(hours=1)
-        selection = Selection(resource="comment", expires_at=until, row_count=3)
-        change.session.add(selection)
-        await change.session.flush()
-        ids = [comments[0].id, comments[2].id, 999_999_999]
-        change.session.add_all(SelectionItem(selection_id=selection.id, record_id=record) for record in ids)
-        await change.session.flush()
-        chosen = Chosen.frozen(Comment, selection.id, 3)
+        keys = Chosen.of(Comment, [comments[0].id, comments[2].id, 999_999_999]).keys()
+        kept = await selections.freeze(change.session, keys, user_id=None, resource="comment", limit=3)
+        chosen = Chosen.frozen(Comment, kept.id, 3)
         outcome = await apply(change.session, chosen, set={Comment.is_internal: False})
         public = (await change.session.scalars(select(Comment.id).where(Comment.is_internal.is_(False)))).all()
     assert outcome == Outcome(changed=2, skipped={"not found": 1})

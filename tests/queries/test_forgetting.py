@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import func, select, text
 
 from admin_app.db import Acting, Database, Plan
-from admin_app.models import RowOutcome, Selection, SelectionItem, Tag
+from admin_app.models import RowOutcome, Selection, SelectionPart, Tag
 from admin_app.queries import changes, selections
 from admin_app.queries.changes import Chosen
 from admin_app.settings import APP_ROLE
@@ -28,7 +28,7 @@ async def test_expired_selections_go_but_not_those_that_unfinished_work_needs(da
         assert await selections.sweep(session) == 1
     async with database.read() as session:
         left = set(await session.scalars(select(Selection.id)))
-        items = set(await session.scalars(select(SelectionItem.selection_id)))
+        items = set(await session.scalars(select(SelectionPart.selection_id)))
     assert left == items == {fresh.id, needed.id} != {old.id}
 
 

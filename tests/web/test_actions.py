@@ -22,7 +22,7 @@ TRASH = "/admin/ticket/do/trash.put"
 
 async def checksum(database: Database) -> str:
     """The whole content of the desk in one text, but for who is signed in and what is selected."""
-    quiet = {"user_sessions", "selections", "selection_items"}
+    quiet = {"user_sessions", "selections", "selection_parts"}
     parts = [
         f"SELECT '{name}' || coalesce(md5(string_agg(t::text, '' ORDER BY t::text)), '') AS part FROM {name} t"
         for name in sorted(Base.metadata.tables)

@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects import postgresql
 
 from admin_app.app import create_app
 from admin_app.db import Acting, Database
-from admin_app.models import Attachment, ChangeSet, Selection, SelectionItem, Ticket, TicketPriority, User
+from admin_app.models import Attachment, ChangeSet, Selection, SelectionPart, Ticket, TicketPriority, User
 from admin_app.queries.touched import touched
 from admin_app.settings import Settings
 from admin_app.testing import Browser, Make, Statements
@@ -42,7 +42,7 @@ def selection_of(answer: httpx.Response) -> int:
 async def kept(browser: Browser, selection_id: int) -> set[int]:
     """The rows of a selection."""
     async with browser.desk.database.read() as session:
-        items = select(SelectionItem.record_id).where(SelectionItem.selection_id == selection_id)
+        items = select(func.unnest(SelectionPart.ids)).where(SelectionPart.selection_id == selection_id)
         return set(await session.scalars(items))
 
 
