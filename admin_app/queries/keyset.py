@@ -169,8 +169,18 @@ def _ordered(column: Any, key: Key, *, nulls_last: bool, known: bool = False) ->
 # ---- Where a page begins
 
 
-def parts(keys: Sequence[Key], position: Position) -> list[Part]:
+def parts(keys: tuple[Key, ...], position: Position) -> Sequence[Part]:
     """What is behind a position, in reading order; where it is read from its end, the other way round."""
+    return _parts(keys, position) if position.values else _all_parts(keys, position)
+
+
+@lru_cache(maxsize=1_000)
+def _all_parts(keys: tuple[Key, ...], position: Position) -> Sequence[Part]:
+    """The same of a whole list, read from one of its ends."""
+    return _parts(keys, position)
+
+
+def _parts(keys: Sequence[Key], position: Position) -> Sequence[Part]:
     backward = position.backward
     turned = _turned(keys) if backward else keys
     if turned[0].values:

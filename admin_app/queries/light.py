@@ -80,11 +80,11 @@ Names = tuple[tuple[str, Relation], ...]
 class Shape:
     """What a page reads: the ids and keys of its rows, as `page`, and then all else of these few.
 
-    So that an index may tell by itself which rows these are. `statement` reads the id, version and label, then the
-    columns of `names`, and at last the values of the keys.
+    So that an index may tell by itself which rows these are. `found` reads these ids and keys of all rows. `statement`
+    reads the id, version and label, then the columns of `names`, and at last the values of the keys.
     """
 
-    found: tuple[Any, ...]
+    found: Select[Any]
     statement: TextualSelect
     names: Names
 
@@ -105,11 +105,11 @@ class Shape:
     def _part(self, query: ListQuery, part: Part) -> Select[Any]:
         """The first rows of a part; of alternatives each finds its own first rows, and these are put together."""
         asked = [(*branch, *part.conditions) for branch in query.branches()]
-        read = [select(*self.found).where(*conditions) for conditions in asked]
+        read = [self.found.where(*conditions) for conditions in asked]
         if len(read) > 1:
             firsts = [found.order_by(*part.order).limit(query.size + 1).subquery() for found in read]
             either = union(*(select(first.c[0]) for first in firsts))
-            read = [select(*self.found).where(query.listed.model.id.in_(either))]
+            read = [self.found.where(query.listed.model.id.in_(either))]
         size = bindparam(None, query.size + 1, Integer, unique=True, literal_execute=not any(map(_varies, asked)))
         return read[0].order_by(*part.order).limit(size)
 
@@ -166,7 +166,7 @@ def _shape_of(model: Any, names: tuple[str, ...], sort: str, default_sort: str) 
     whole = select(*_itself(record, model), *read, *last).select_from(page).join(record, record.id == page.c.id)
     for related in joined:
         whole = whole.outerjoin(related)
-    return Shape(tuple(found), _written(whole.order_by(*ordered(last, keys))), known)
+    return Shape(select(*found), _written(whole.order_by(*ordered(last, keys))), known)
 
 
 def reading(record: Any, names: Names, shortened: Collection[str] = ()) -> tuple[list[Any], list[Any]]:

@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -149,11 +149,17 @@ def visit(request: Request) -> Visit:
 
 def path(*parts: object, **query: object) -> str:
     """A path below the admin, each part quoted: `path("ticket", "details", 5)` → `/admin/ticket/details/5`."""
-    base = "/".join([BASE, *(quote(str(part), safe="") for part in parts)])
+    base = "/".join([BASE, *(_quoted(str(part)) for part in parts)])
     pairs = "&".join(
         f"{quote(name)}={quote(str(value), safe='')}" for name, value in query.items() if value is not None
     )
     return f"{base}?{pairs}" if pairs else base
+
+
+@lru_cache(maxsize=1_000)
+def _quoted(part: str) -> str:
+    """A part of a path; a page has a hundred, most of them names that every page has."""
+    return quote(part, safe="")
 
 
 def here(request: Request) -> str:
@@ -279,9 +285,9 @@ def menu(request: Request) -> list[dict[str, Any]]:
     ]
     entries += [("Desk", "Recipes", path("recipes"), "layers")] * actor.may("recipe.view")
     groups: dict[str, list[dict[str, Any]]] = {}
+    present, in_view = request.url.path, "view" in request.query_params
     for group, label, url, icon in entries:
-        active = request.url.path == url or request.url.path.startswith(url.removesuffix("/list") + "/")
-        active = active and not (request.url.path == url and "view" in request.query_params)
+        active = not in_view if present == url else present.startswith(url.removesuffix("/list") + "/")
         groups.setdefault(group, []).append({"label": label, "url": url, "icon": icon, "active": active})
     return [{"label": label, "items": items} for label, items in groups.items()]
 
