@@ -2,13 +2,16 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import PurePosixPath
+from typing import Any
 
-from sqlalchemy import BigInteger, Integer, bindparam, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import NullType
 
 from admin_app.errors import Conflict
 from admin_app.models import Attachment, Ticket, User
@@ -26,20 +29,22 @@ class File:
     uploaded_by: str | None
 
 
-async def of_ticket(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> list[File]:
-    """The newest `limit` attachments of a ticket outside the trash, with who added them; internal ones if asked for."""
-    newest = NEWEST if internal else NEWEST.where(Attachment.is_internal.is_(False))
-    return [File(*row) for row in await session.execute(newest, {"ticket": ticket_id, "limit": limit})]
+@cache
+def newest(limit: int, *, internal: bool) -> ColumnElement[Any]:
+    """The newest files of a ticket outside the trash, as a column of a statement that reads it; see `files`.
+
+    Each with who added it; internal ones only if asked for.
+    """
+    columns = Attachment.id, Attachment.filename, Attachment.size_bytes, Attachment.is_internal, Attachment.created_at
+    found = select(func.row(*columns, User.label)).outerjoin(Attachment.uploaded_by).correlate(Ticket)
+    found = found.where(Attachment.ticket_id == Ticket.id, Attachment.deleted_at.is_(None))
+    shown = found if internal else found.where(Attachment.is_internal.is_(False))
+    return func.array(shown.order_by(Attachment.id.desc()).limit(limit).scalar_subquery(), type_=NullType())
 
 
-NEWEST = (
-    select(Attachment.id, Attachment.filename, Attachment.size_bytes, Attachment.is_internal, Attachment.created_at)
-    .add_columns(User.label)
-    .outerjoin(Attachment.uploaded_by)
-    .where(Attachment.ticket_id == bindparam("ticket", type_=BigInteger), Attachment.deleted_at.is_(None))
-    .order_by(Attachment.id.desc())
-    .limit(bindparam("limit", type_=Integer))
-)
+def files(found: Iterable[Sequence[Any]]) -> list[File]:
+    """What `newest` holds, which the driver has taken apart, as files, the newest first."""
+    return [File(*columns) for columns in found]
 
 
 async def add(session: AsyncSession, ticket_id: int, files: Sequence[Attachment]) -> None:

@@ -1,10 +1,14 @@
 """Comments: a ticket's thread, adding to it, and a note to many tickets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Subquery, bindparam, false, func, insert, literal, select, true
+from sqlalchemy import BigInteger, ColumnElement, Subquery, false, func, insert, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import NullType
 
 from admin_app.errors import BadInput, NotFound
 from admin_app.models import Comment, Ticket, User, storable
@@ -25,24 +29,21 @@ class Said:
     author: Reference
 
 
-async def thread(session: AsyncSession, ticket_id: int, *, internal: bool, limit: int = 200) -> list[Said]:
-    """The newest `limit` comments of a ticket with their authors, oldest first; notes only where `internal`."""
-    newest = NEWEST if internal else NEWEST.where(Comment.is_internal.is_(False))
-    found = (await session.execute(newest, {"ticket": ticket_id, "limit": limit})).all()[::-1]
+@cache
+def newest(limit: int) -> ColumnElement[Any]:
+    """The newest comments of a ticket with their authors, as a column of a statement that reads it; see `said`."""
+    columns = Comment.id, Comment.content, Comment.is_internal, Comment.created_at, Comment.version
+    found = select(func.row(*columns, User.id, User.label)).join(Comment.author)
+    found = found.where(Comment.ticket_id == Ticket.id).correlate(Ticket).limit(limit)
+    return func.array(found.order_by(Comment.created_at.desc(), Comment.id.desc()).scalar_subquery(), type_=NullType())
+
+
+def said(found: Sequence[Sequence[Any]]) -> list[Said]:
+    """What `newest` holds, which the driver has taken apart, as comments in the order in which they were said."""
     return [
         Said(key, content, is_internal, at, version, Reference(User, author, name))
-        for key, content, is_internal, at, version, author, name in found
+        for key, content, is_internal, at, version, author, name in reversed(found)
     ]
-
-
-NEWEST = (
-    select(Comment.id, Comment.content, Comment.is_internal, Comment.created_at, Comment.version)
-    .add_columns(User.id, User.label)
-    .join(Comment.author)
-    .where(Comment.ticket_id == bindparam("ticket", type_=BigInteger))
-    .order_by(Comment.created_at.desc(), Comment.id.desc())
-    .limit(bindparam("limit", type_=Integer))
-)
 
 
 async def add(

@@ -45,30 +45,36 @@ async def shown(
     id: int,  # noqa: A002  what it is called everywhere
     names: Iterable[str],
     *,
+    beside: Mapping[str, ColumnElement[Any]] | None = None,
     where: Iterable[ColumnElement[bool]] = (),
 ) -> tuple[Model, dict[str, Any]] | None:
     """A record by its id with what it is related to among `names`, as references; None where there is none.
 
-    One statement, and one for each relationship to many records of which only Python knows how they are called.
+    One statement, and one for each relationship to many records of which only Python knows how they are called. Further
+    columns of that statement are given as `beside`, and found by their names with the references.
     """
-    statement, light = _showing(model, tuple(names))
-    found = (await session.execute(statement.where(*where), {"id": id})).one_or_none()
+    beside = beside or {}
+    statement, light = _showing(model, tuple(names), tuple(beside.values()))
+    found = (await session.execute(statement.where(*where) if where else statement, {"id": id})).one_or_none()
     if found is None:
         return None
-    record, *rest = found
-    known = values_of(light, iter(rest))
+    rest = iter(found)
+    record = next(rest)
+    known = values_of(light, rest) | dict(zip(beside, rest, strict=True))
     return record, known | {
         name: getattr(record, name) for name in names if name not in known and relation_of(model, name)
     }
 
 
 @cache
-def _showing(model: type[Model], names: tuple[str, ...]) -> tuple[Select[Any], Names]:
+def _showing(
+    model: type[Model], names: tuple[str, ...], beside: tuple[ColumnElement[Any], ...]
+) -> tuple[Select[Any], Names]:
     """The statement that reads a record with References, which is put together once, and the names of these."""
     related = {name: relation for name in names if (relation := relation_of(model, name)) is not None}
     light = tuple((name, relation) for name, relation in related.items() if in_sql(relation.mapper.class_, "label"))
     read, joined = reading(model, light)
-    found = _reading(model, tuple(related.keys() - dict(light).keys())).add_columns(*read)
+    found = _reading(model, tuple(related.keys() - dict(light).keys())).add_columns(*read, *beside)
     for target in joined:
         found = found.outerjoin(target)
     return found, light

@@ -29,6 +29,7 @@ from admin_app.web import (
     recipes,
     records,
     saved_views,
+    timeline,
     undoing,
 )
 from admin_app.web.context import BASE, Desk, inside, path, render
@@ -109,7 +110,7 @@ class Backoffice(Admin):
         }
         loader = ChoiceLoader([FileSystemLoader(PACKAGE / "templates"), PrefixLoader(own)])
         env = Environment(loader=loader, autoescape=True, auto_reload=False, extensions=[Dense])
-        env.globals.update(static=static, icon=icon, base=BASE, parts=PARTS)
+        env.globals.update(static=static, icon=icon, base=BASE, parts=PARTS | timeline.PARTS)
         env.filters.update(when=when, exact=exact, humanized=humanized)
         templates.env = env
         return templates

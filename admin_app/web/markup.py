@@ -7,7 +7,7 @@ names in `PARTS`, or through backdesk/macros.html.
 
 import enum
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
 from functools import cache, lru_cache
@@ -137,6 +137,27 @@ def linked(label: object, href: str | None = None, color: object = None) -> Mark
     return Markup(f'<a href="{escape(href)}">{shown}</a>') if href else shown
 
 
+def button(
+    text: object,
+    kind: str = "",
+    size: str = "",
+    icon_name: str = "",
+    href: object = "",
+    type: str = "submit",  # noqa: A002  what HTML calls it
+    name: str = "",
+    value: object = "",
+    attributes: Mapping[str, object] | None = None,
+) -> Markup:
+    """A button, or with `href` a link that looks like one; attributes that are None are left out."""
+    style = " ".join(filter(None, ("button", kind, size)))
+    own = {"href": href} if href else {"type": type, "name": name or None, "value": value or None}
+    given = {"class": style, **own, **(attributes or {})}
+    stated = "".join([f' {escape(key)}="{escape(held)}"' for key, held in given.items() if held is not None])
+    element, sign = "a" if href else "button", icon(icon_name) if icon_name else ""
+    return Markup(f"<{element}{stated}>{sign}{escape(text)}</{element}>")
+
+
 PARTS: dict[str, Callable[..., Any]] = {
-    part.__name__: part for part in (badge, badge_status, badge_priority, badge_state, tag, time, zone, avatar, linked)
+    part.__name__: part
+    for part in (badge, badge_status, badge_priority, badge_state, tag, time, zone, avatar, linked, button)
 }

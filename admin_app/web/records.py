@@ -43,7 +43,7 @@ from admin_app.web.context import (
     text_fields,
     zone_of,
 )
-from admin_app.web.related import related
+from admin_app.web.related import beside, related
 
 # What is known of a record
 
@@ -66,11 +66,12 @@ async def show(
     """The page of a record; with `problems` by form and what was typed, after a form on it could not be saved."""
     visible = rules.visible(actor_of(request), resource.model)
     async with desk_of(request).database.glance() as session:
-        found = await records.shown(session, resource.model, key, (*resource.details, "deleted_by"), where=visible)
+        names, more = (*resource.details, "deleted_by"), beside(request, resource.model)
+        found = await records.shown(session, resource.model, key, names, beside=more, where=visible)
         if found is None:
             raise NotFound
         record, known = found
-        more = await related(request, session, record, known)
+        around = await related(request, session, record, known)
         boxes = await pages.boxes(request, session, record, templates)
     trashed = isinstance(record, SoftDelete) and record.deleted_at is not None
     context = {
@@ -86,7 +87,7 @@ async def show(
         "problems": problems or {},
         "typed": typed,
         "key": secrets.token_urlsafe(16),
-        **more,
+        **around,
     }
     return await render(request, templates, "backdesk/details.html", context, status=status)
 

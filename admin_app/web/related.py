@@ -3,23 +3,40 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
 from admin_app.models import AuditLog, Ticket, User
 from admin_app.queries import attachments, audit, comments, users
-from admin_app.web import facts
+from admin_app.web import conversation, facts
 from admin_app.web.context import actor_of, desk_of, path
 
 THREAD = 200
-"""Comments that a ticket's page shows, the newest; the list has all of them."""
+"""Comments, and files, that a ticket's page shows, the newest; the lists have all of them."""
 
 USERS_TICKETS = 10
 """Tickets of each kind that a person's page shows, the newest; the list has all of them."""
 
 
+def beside(request: Request, model: type[Any]) -> Mapping[str, ColumnElement[Any]]:
+    """What is read with a record beyond its details: a ticket's comments and files, as far as one may see them.
+
+    Who may not see comments sees no internal file either.
+    """
+    may, found = actor_of(request).may, {}
+    if model is Ticket and may("comment.view"):
+        found["comments"] = comments.newest(THREAD)
+    if model is Ticket and may("attachment.view"):
+        found["attachments"] = attachments.newest(THREAD, internal=may("comment.view"))
+    return found
+
+
 async def related(request: Request, session: AsyncSession, record: Any, known: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page of a record shows besides its facts and the references that are `known`, as far as one may see."""
+    """What the page of a record shows besides its facts, as far as one may see.
+
+    References, and what was read `beside` it, are `known` already.
+    """
     around = AROUND.get(type(record))
     return await around(request, session, record, known) if around else {}
 
@@ -27,7 +44,7 @@ async def related(request: Request, session: AsyncSession, record: Any, known: M
 async def _conversation(
     request: Request, session: AsyncSession, ticket: Ticket, known: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A ticket's comments and files. Who may not see comments sees no internal file either."""
+    """A ticket's comments and files, and what may be added to them."""
     may = actor_of(request).may
     shown: dict[str, Any] = {
         "requester": facts.link(request, known["creator"]),
@@ -36,16 +53,12 @@ async def _conversation(
         "may_attach": may("attachment.create"),
         "upload_limit": desk_of(request).settings.upload_limit_mb,
     }
-    if may("comment.view"):
-        thread = await comments.thread(session, ticket.id, internal=True, limit=THREAD)
-        earlier = path("comment", "list", ticket=ticket.id) if len(thread) == THREAD else None
-        authors = {comment.author.id: comment.author for comment in thread}
-        links = {key: facts.link(request, author) for key, author in authors.items()}
-        shown["thread"] = [(comment, links[comment.author.id]) for comment in thread]
-        shown["earlier"] = earlier
-    if may("attachment.view"):
-        files = await attachments.of_ticket(session, ticket.id, internal=may("comment.view"))
-        shown["files"] = [(file, facts.size(file.size_bytes)) for file in files]
+    if "comments" in known:
+        said = comments.said(known["comments"])
+        shown["thread"] = conversation.thread(request, said)
+        shown["earlier"] = path("comment", "list", ticket=ticket.id) if len(said) == THREAD else None
+    if "attachments" in known:
+        shown["files"] = [(file, facts.size(file.size_bytes)) for file in attachments.files(known["attachments"])]
     return shown
 
 

@@ -1,6 +1,8 @@
-"""Comments: a thread in its order, notes only for those who may read them, and adding to it."""
+"""Comments: a thread in its order, and adding to it."""
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.db import Acting, Database
 from admin_app.errors import BadInput, NotFound
@@ -10,21 +12,25 @@ from admin_app.queries.changes import Chosen
 from admin_app.testing import Make
 
 
+async def thread(session: AsyncSession, ticket: Ticket, limit: int = 200) -> list[comments.Said]:
+    """The comments that the page of a ticket shows."""
+    return comments.said(await session.scalar(select(comments.newest(limit)).where(Ticket.id == ticket.id)) or ())
+
+
 async def test_a_thread_is_read_oldest_first_with_authors_and_cut_to_the_newest(database: Database, make: Make) -> None:
     agent, ticket, other = await make.agent(full_name="Ana"), await make.ticket(), await make.ticket()
     for text in ("one", "two", "three"):
         await make.comment(ticket, agent, text, is_internal=text == "two")
     await make.comment(other, agent, "elsewhere")
     async with database.read() as session:
-        everything = await comments.thread(session, ticket.id, internal=True)
-        public = await comments.thread(session, ticket.id, internal=False)
-        newest = await comments.thread(session, ticket.id, internal=True, limit=2)
+        everything = await thread(session, ticket)
+        newest = await thread(session, ticket, limit=2)
     assert [(comment.content, comment.author.label) for comment in everything] == [
         ("one", "Ana"),
         ("two", "Ana"),
         ("three", "Ana"),
     ]
-    assert [comment.content for comment in public] == ["one", "three"]
+    assert [comment.is_internal for comment in everything] == [False, True, False]
     assert [comment.content for comment in newest] == ["two", "three"]
 
 
@@ -33,7 +39,7 @@ async def test_comments_of_the_same_instant_keep_their_order(database: Database,
     async with database.transaction(Acting(user_id=agent.id), "comment.add") as change:
         for number in range(5):
             await comments.add(change.session, ticket.id, agent.id, f"{number}")
-        found = await comments.thread(change.session, ticket.id, internal=True)
+        found = await thread(change.session, ticket)
     assert len({comment.created_at for comment in found}) == 1
     assert [comment.content for comment in found] == ["0", "1", "2", "3", "4"]
 

@@ -57,9 +57,12 @@ def assert_harmless(text: str) -> None:
         "th",
         "tr",
         "div",
+        "button",
     }
     attributes = {name for _, given in found.elements for name in given}
-    assert attributes <= {"class", "href", "color", "aria-hidden", "datetime", "title", "role", "aria-label"}
+    of_buttons = {"type", "name", "value"}
+    known = {"class", "href", "color", "aria-hidden", "datetime", "title", "role", "aria-label"}
+    assert attributes <= known | of_buttons
 
 
 class Evil(enum.StrEnum):
@@ -70,17 +73,25 @@ class Evil(enum.StrEnum):
 
 @pytest.mark.parametrize("name", markup.PARTS)
 def test_every_part_escapes_each_of_its_texts(name: str) -> None:
-    part, texts = markup.PARTS[name], {}
+    part, texts = markup.PARTS[name], dict[str, Any]()
     for parameter in inspect.signature(part).parameters.values():
-        texts[parameter.name] = MOMENT if parameter.name == "moment" else EVIL
+        texts[parameter.name] = {"moment": MOMENT, "attributes": {"aria-label": EVIL}}.get(parameter.name, EVIL)
     if name == "badge_state":
         texts = {"value": ChangeSetState.RUNNING}
     made = part(**texts)
     if name != "zone":
         assert isinstance(made, Markup)
         assert_harmless(made)
-    if name in {"badge", "tag", "linked"}:
+    if name in {"badge", "tag", "linked", "button"}:
         assert EVIL in Tags(made).said
+
+
+def test_a_button_is_a_link_where_it_leads_somewhere() -> None:
+    made = Tags(markup.button(EVIL, "primary", name=EVIL, value=EVIL, attributes={"formnovalidate": True, "id": None}))
+    stated = {"class": "button primary", "type": "submit", "name": EVIL, "value": EVIL, "formnovalidate": "True"}
+    assert made.elements == [("button", stated)]
+    link = Tags(markup.button("Go", size="small", href=EVIL, icon_name="x"))
+    assert link.elements[0] == ("a", {"class": "button small", "href": EVIL})
 
 
 def test_an_icon_escapes_its_name_and_its_label() -> None:
