@@ -1,6 +1,7 @@
 """`backdesk serve`."""
 
 import asyncio
+import gc
 import logging
 import re
 from collections.abc import MutableMapping
@@ -45,10 +46,16 @@ async def prepared(owner: URL, app: URL, registry: Registry, *, ours: bool) -> N
         await migrations.upgrade(owner, app, registry.branches())
 
 
+NEW_OBJECTS = 10_000
+"""At which Python looks through them for rings that nothing refers to: some pages are made of one thousand."""
+
+
 def run(settings: Settings, url: URL, registry: Registry) -> None:
     """Serve until told to stop."""
     log_to_stdout()
     app = create_app(settings, Database.connect(url, settings), registry)
+    gc.freeze()  # what is there by now stays, and need not be looked through again
+    gc.set_threshold(NEW_OBJECTS)
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False)
 
 
