@@ -300,6 +300,16 @@ HOSTILE = [
         "inline: Recipe.filter cannot be edited in a list.",
         "Name short texts, choices, times, numbers or relationships.",
     ),
+    Hostile(
+        "p040",
+        BEGIN
+        + "\nclass Views(Numbered, Base):\n    __tablename__ = 'p040_views'\n\n\n"
+        + "plugin.resource(Views, columns=('id',))\n",
+        "P040",
+        FIRST + 5,
+        "Views would have the addresses of 'views', which is a part of Backdesk.",
+        "Give the model another name.",
+    ),
 ]
 
 
@@ -337,7 +347,11 @@ def test_all_mistakes_are_reported_at_once_and_nothing_else_is(
 ) -> None:
     _, done = reported
     ids = [line.split()[0] for line in done.stderr.splitlines()]
-    expected = [hostile.id for hostile in HOSTILE] + ["P002", "P020"]  # the stray table of p018 has no migration either
+    expected = [hostile.id for hostile in HOSTILE] + [
+        "P002",
+        "P020",
+        "P020",
+    ]  # the tables of p018 and p040 have no migration
     assert sorted(ids) == ids
     assert sorted(expected) == ids, done.stderr
     assert done.returncode == 1

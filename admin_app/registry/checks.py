@@ -27,6 +27,8 @@ from admin_app.registry.offers import Registry
 from admin_app.registry.problem import Problem, suggestion
 
 RESERVED = frozenset({"login", "logout", "static", "statics", "page", "api", "core", "db"})
+PLACES = frozenset({"exports", "login", "logout", "page", "palette", "queues", "recipes", "views"})
+"""Names in addresses of pages and of the API that are of no resource; one of such a name could not be reached."""
 TAKEN_INPUTS = frozenset(
     {"ids", "on", "as", "actor", "reason", "help", "back", "confirmed", "key", "where", "all", "without", "preview"}
     | {"yes", "detach", "json", "reference", "selection", "filter", "recipe_name", "at_most"}
@@ -162,6 +164,9 @@ def _check_resource(problem: Report, resource: Resource) -> Iterator[Problem]:
         what = f"{getattr(resource.model, '__name__', resource.model)} is no model."
         yield problem("P010", resource.origin, what, "Write a class that inherits from admin_app.models.Base.")
         return
+    if resource.name in PLACES:
+        what = f"{resource.model.__name__} would have the addresses of {resource.name!r}, which is a part of Backdesk."
+        yield problem("P040", resource.origin, what, "Give the model another name.")
     known = {attribute.key for attribute in inspected(resource.model).all_orm_descriptors if hasattr(attribute, "key")}
     known |= set(inspected(resource.model).attrs.keys()) | {"label"}
     for option in ("columns", "details", "form", "create_form", "search", "filters", "sort"):

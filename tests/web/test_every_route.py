@@ -14,10 +14,12 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from admin_app import resources
+from admin_app.api import application as api
 from admin_app.app import create_app
 from admin_app.db import Database
 from admin_app.models import Ticket
 from admin_app.registry import load
+from admin_app.registry.checks import PLACES
 from admin_app.settings import Settings
 from admin_app.testing import Browser, Make
 from admin_app.web.context import TOKEN_FIELD
@@ -248,6 +250,14 @@ async def test_whoever_is_not_signed_in_learns_and_changes_nothing(browser: Brow
     else:
         assert (answer.status_code, answer.text) == (303, "")
         assert answer.headers["location"].startswith("/admin/login")
+
+
+def test_a_name_in_an_address_that_is_of_no_resource_can_be_none_of_a_plugin() -> None:
+    addresses = [route for route, _ in ROUTES] + [
+        f"/api{route.path}" for route in api().routes if isinstance(route, Route)
+    ]
+    named = {part for address in addresses if (part := next(iter(address.split("/")[2:]), "")).isidentifier()}
+    assert named - set(REGISTRY.resources) == PLACES
 
 
 async def test_every_route_takes_the_methods_it_names_and_no_other(developer: Browser, shared_app: Starlette) -> None:
