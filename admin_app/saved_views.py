@@ -245,7 +245,10 @@ REMEMBERED = 20_000
 
 @dataclass
 class Counts:
-    """The numbers beside the queues of a menu: each at most half a minute old, None where counting takes too long."""
+    """The numbers beside the queues of a menu, None where counting takes too long.
+
+    Each is at most half a minute old, and younger than what its viewer did last.
+    """
 
     kept: dict[tuple[int, int, str], tuple[float, int | None]] = field(default_factory=dict)
 
@@ -265,6 +268,10 @@ class Counts:
         if len(self.kept) > REMEMBERED:
             self.kept = {key: kept for key, kept in self.kept.items() if kept[0] > now}
         return found
+
+    def forget(self, user_id: int) -> None:
+        """Count anew for somebody who changed something; what took too long stays untried for its time."""
+        self.kept = {key: kept for key, kept in self.kept.items() if key[0] != user_id or kept[1] is None}
 
     def known(self, actor: Actor, views: Iterable[View], viewer: Viewer) -> dict[int, int | None]:
         """The numbers that are remembered, by view; asks nobody."""

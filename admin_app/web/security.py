@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin_app.errors import BackdeskError, BadRequest, CrossSite, TooMany
 from admin_app.logs import structlog
-from admin_app.web.context import Desk
+from admin_app.web.context import Desk, actor_or_none
 
 logger = structlog.get_logger("backdesk.web")
 
@@ -67,6 +67,8 @@ class Guard:
         try:
             self._check(scope["method"], headers)
             await self.app(scope, receive, answer.send)
+            if scope["method"] not in SAFE_METHODS and (actor := actor_or_none(Request(scope))):
+                self.desk.queue_counts.forget(actor.user_id)
         except Exception as error:  # whatever happens, a person gets a page and we get a line in the log
             if not isinstance(error, BackdeskError) or error.status >= 500:
                 logger.error("request failed", **about, exc_info=error)

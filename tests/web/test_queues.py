@@ -36,6 +36,20 @@ async def test_the_queues_of_the_menu_are_counted_in_one_statement_and_kept_for_
     assert numbers((await client.get("/admin/queues")).text)[mine.id] == "2"
 
 
+async def test_whoever_changes_something_has_their_queues_counted_anew(
+    client: Browser, make: Make, registry: Registry
+) -> None:
+    await ship_views(client.desk.database, registry)
+    ticket = await make.ticket()
+    view = await stored(client, "Unassigned")
+    assert numbers((await client.get("/admin/queues")).text)[view.id] == "1"
+    assert client.actor is not None
+    await client.submit(
+        "/admin/ticket/do/assign.assign", {"ids": ticket.id, "agent": client.actor.id, "confirmed": "1"}
+    )
+    assert numbers((await client.get("/admin/queues")).text)[view.id] == "0"
+
+
 async def test_the_menu_costs_a_page_no_statement(
     client: Browser, make: Make, registry: Registry, statements: Statements
 ) -> None:
