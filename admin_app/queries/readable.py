@@ -64,12 +64,8 @@ def _mapper(table: Table) -> Mapper[Any] | None:
 
 def references(table: str, changes: Mapping[str, Any]) -> set[tuple[str, int]]:
     """The records that an audit row's values refer to, by table and id."""
-    found = set()
-    for name in fields(table, changes):
-        target = _target(_column(table, name))
-        values = (changes.get(side, {}).get(name) for side in ("old", "new"))
-        found |= {(target, value) for value in values if target and isinstance(value, int)}
-    return found
+    held = ((_target(_column(table, name)), value) for side in changes.values() for name, value in side.items())
+    return {(target, value) for target, value in held if target and isinstance(value, int)}
 
 
 def belonging(table: str, changes: Mapping[str, Any], to: Collection[str]) -> tuple[str, str, int] | None:
@@ -95,9 +91,9 @@ def field_changes(table: str, changes: Mapping[str, Any], names: Names) -> tuple
 
 def fields(table: str, changes: Mapping[str, Any]) -> list[str]:
     """The columns that an audit row holds, in the order of the table, without the record's own id."""
-    held = {name for side in changes.values() for name in side}
-    order = _order(Base.metadata.tables.get(table))
-    return [name for name in order if name in held and name != "id"] + sorted(held.difference(order))
+    place = _places(Base.metadata.tables.get(table))
+    held = {name for side in changes.values() for name in side if name != "id" or name not in place}
+    return sorted(held, key=lambda name: (place.get(name, len(place)), name))
 
 
 def table_label(table: str) -> str:
@@ -126,9 +122,9 @@ def _field_change(table: str, name: str, old: Any, new: Any, names: Names) -> Fi
 
 
 @cache
-def _order(table: Table | None) -> tuple[str, ...]:
-    """The names of a table's columns in their order; none of a table whose plugin is not loaded."""
-    return tuple(column.name for column in table.columns) if table is not None else ()
+def _places(table: Table | None) -> dict[str, int]:
+    """The places of a table's columns by their names; none of a table whose plugin is not loaded."""
+    return {column.name: place for place, column in enumerate(table.columns)} if table is not None else {}
 
 
 def _column(table: str, name: str) -> Column[Any] | None:

@@ -149,10 +149,9 @@ def visit(request: Request) -> Visit:
 
 def path(*parts: object, **query: object) -> str:
     """A path below the admin, each part quoted: `path("ticket", "details", 5)` → `/admin/ticket/details/5`."""
-    base = "/".join([BASE, *(_quoted(str(part)) for part in parts)])
-    pairs = "&".join(
-        f"{quote(name)}={quote(str(value), safe='')}" for name, value in query.items() if value is not None
-    )
+    base = "/".join([BASE, *[_quoted(str(part)) for part in parts]])
+    given = [(name, str(value)) for name, value in query.items() if value is not None]
+    pairs = "&".join([f"{_quoted(name)}={quote(value, safe='')}" for name, value in given])
     return f"{base}?{pairs}" if pairs else base
 
 

@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 from starlette.requests import Request
 
+from admin_app.models import User
 from admin_app.queries.comments import Said
-from admin_app.web import facts
+from admin_app.queries.light import Reference
 from admin_app.web.context import BASE
-from admin_app.web.markup import avatar, badge, linked, time
+from admin_app.web.markup import avatar, badge, time
+from admin_app.web.table import Sight
 
 
 def thread(request: Request, comments: Sequence[Said]) -> Markup:
     """What was said about a ticket, one after the other; authors with their pages for those who may see them."""
-    people = {comment.author.id: comment.author for comment in comments}
-    heads = {key: _author(facts.link(request, author)) for key, author in people.items()}
+    page, _ = Sight(request).of(User)
+    heads = {comment.author.id: _author(comment.author, page) for comment in comments}
     return Markup("\n".join([_article(comment, heads[comment.author.id]) for comment in comments]))
 
 
-def _author(link: facts.Link) -> str:
-    return f'{avatar(link.label, "small")}<span class="author">{linked(link.label, link.href)}</span>'
+def _author(author: Reference, page: str) -> str:
+    name = escape(author.label)
+    shown = f'<a href="{page}{author.id}">{name}</a>' if page else name
+    return f'{avatar(author.label, "small")}<span class="author">{shown}</span>'
 
 
 def _article(comment: Said, author: str) -> str:

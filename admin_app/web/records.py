@@ -99,17 +99,17 @@ def _may_edit(request: Request, resource: Resource, record: Any) -> bool:
 
 def _actions(request: Request, resource: Resource, record: Any, place: str) -> list[dict[str, Any]]:
     """What this person may do to a record that is live, or in the trash; each leads to the action's form."""
-    back = record_path(resource, record)
+    actor, about = actor_of(request), {"ids": record.id, "back": record_path(resource, record)}
     return [
         {
             "label": action.label,
             "icon": action.icon,
             "danger": action.danger,
             "key": action.key,
-            "href": path(resource.name, "do", action.permission, ids=record.id, back=back),
+            "href": path(resource.name, "do", action.permission, **about),
         }
         for action in desk_of(request).registry.actions_for(resource.model)
-        if place in action.where and actor_of(request).may(action.permission)
+        if place in action.where and actor.may(action.permission)
     ]
 
 
