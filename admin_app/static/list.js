@@ -71,12 +71,18 @@
     location.assign(url);
   }
 
-  /** A heading with Shift sorts by its column where rows are equal so far, as the plus beside it does. */
+  /** A heading with Shift adds its column to the order, or turns the one that is in it. */
   function thenBy(event) {
-    const then = event.shiftKey && event.target.closest("th > a:not(.then)")?.parentElement.querySelector("a.then");
-    if (!then) return;
+    const link = event.shiftKey && event.target.closest("th[data-by] > a:not(.then)");
+    if (!link) return;
     event.preventDefault();
-    location.assign(then.href);
+    const { by } = link.parentElement.dataset;
+    const order = table.dataset.sort.split(",");
+    const place = order.findIndex((key) => key.replace("-", "") === by.replace("-", ""));
+    order.splice(place < 0 ? order.length : place, 1, by);
+    const [path, query = ""] = link.href.split("?");
+    const others = query.split("&").filter((pair) => pair && !pair.startsWith("sort="));
+    location.assign(`${path}?${[...others, `sort=${order}`].join("&")}`);
   }
 
   function walkList() {

@@ -35,7 +35,8 @@ class Column:
     The one that may `grow` takes the room that is left; those `below` it are shown in its cells. The one that `heads` a
     row names it, the `headline` links to the record and comes first where a row is a card, and what `wraps` may take
     two lines where others do anyway. At `href` the list is sorted by this column, at `then` by it
-    where rows are equal so far; `direction` is how it is sorted by the column, and at which `place` among several.
+    where rows are equal so far; `direction` is how it is sorted by the column, and at which `place` among several. `by`
+    is the key that may join the list's order, or the one that stands in it turned round.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Column:
     direction: str = ""
     place: int = 0
     then: str = ""
+    by: str = ""
 
     @property
     def style(self) -> str:
@@ -72,16 +74,17 @@ def columns(resource: Resource, query: ListQuery, address: Callable[..., str]) -
     """The columns of a list in order; `address(sort=…)` is the same list sorted otherwise."""
     keys = query.sort.split(",")
     known = {key.removeprefix("-"): (place, "desc" if key.startswith("-") else "asc") for place, key in enumerate(keys)}
-    further = query.sort != resource.default_sort and len(keys) < SORTED_BY
-    made = []
+    room = len(keys) < SORTED_BY and known.keys() <= set(resource.sort)
+    usual, made = query.sort == resource.default_sort, []
     for column in _columns(resource.model, shown_names(resource, query)):
         if sort := sort_name(resource, column.name):
             place, direction = known.get(sort, (0, ""))
             greatest = column.kind in {"time", "number"} or sort != column.name
             down = direction == "asc" or (not direction and greatest)
-            then = address(sort=f"{query.sort},{'-' * greatest}{sort}") if further and not direction else ""
-            href = address(sort=f"{'-' * down}{sort}")
-            column = replace(column, href=href, direction=direction, place=place, then=then)
+            key = f"{'-' * down}{sort}"
+            by = key if direction or room else ""
+            then = address(sort=f"{query.sort},{by}") if by and not direction and not usual else ""
+            column = replace(column, href=address(sort=key), direction=direction, place=place, then=then, by=by)
         made.append(column)
     return made
 

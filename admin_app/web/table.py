@@ -39,6 +39,7 @@ BADGES: dict[type, Written] = {
 
 
 SIGNS = re.compile("[&<>'\"]")
+UNQUOTED = re.compile(r"[\w-]+")
 
 
 def _escaped(value: object) -> str:
@@ -50,7 +51,7 @@ def _given(name: str, value: str) -> str:
     """An attribute, if it has a value, without quotes where it needs none."""
     if not value:
         return ""
-    return f" {name}={value}" if value.isalnum() else f' {name}="{escape(value)}"'
+    return f" {name}={value}" if UNQUOTED.fullmatch(value) else f' {name}="{escape(value)}"'
 
 
 class Sight:
@@ -180,8 +181,8 @@ def _heading(column: Column) -> str:
         then = escape(f"Then by {column.label}")
         link = f'<a class="then" href="{escape(column.then)}" aria-label="{then}" title="{then}">'
         shown = f"{shown}{link}{icon('plus')}</a>"
-    style = f' class="{escape(column.style)}"' if column.style else ""
-    return f'<th scope="col"{style} data-column="{escape(column.name)}"{sorted_by}>{shown or escape(column.label)}</th>'
+    given = f"{_given('class', column.style)}{_given('data-by', column.by)}{_given('data-column', column.name)}"
+    return f"<th scope=col{given}{sorted_by}>{shown or escape(column.label)}</th>"
 
 
 def _nothing(column: Column) -> Callable[[Row], str]:

@@ -316,7 +316,7 @@ async def test_what_was_typed_outlives_a_change_by_somebody_else(window: Page, d
     await expect(cell).to_have_text(mine.capitalize())
 
 
-async def test_shift_on_a_heading_adds_its_column_to_the_order(window: Page) -> None:
+async def test_shift_on_a_heading_adds_its_column_to_the_order_or_turns_it_there(window: Page) -> None:
     await window.goto("/admin/ticket/list?sort=status")
     heads = window.locator("thead th")
     await heads.get_by_role("link", name="Priority", exact=True).click(modifiers=["Shift"])
@@ -333,6 +333,11 @@ async def test_shift_on_a_heading_adds_its_column_to_the_order(window: Page) -> 
     await press(window, "Shift+Enter")
     await arrived(window, "**/list?sort=status,-priority_rank,-created_at")
     await assert_good(window)
+    await heads.get_by_role("link", name=re.compile("^Priority ?,")).click(modifiers=["Shift"])
+    await arrived(window, "**/list?sort=status,priority_rank,-created_at")
     await heads.get_by_role("link", name=re.compile("^Priority ?,")).click()
     await arrived(window, re.compile(r"/list\?sort=-?priority_rank$"))
+    await window.goto("/admin/ticket/list?status=open,in_progress")
+    await heads.get_by_role("link", name="Priority", exact=True).click(modifiers=["Shift"])
+    await arrived(window, "**/list?status=open,in_progress&sort=-created_at,-priority_rank")
     assert len(window.context.pages) == 1

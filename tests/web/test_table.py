@@ -190,7 +190,7 @@ async def test_headings_say_how_a_list_is_sorted_and_sort_further(client: Browse
     await make.ticket()
     page = (await client.get("/admin/ticket/list?sort=-priority,created_at")).text
     head = page.partition("<thead>")[2].partition("</thead>")[0]
-    assert re.findall(r'data-column="(\w+)" aria-sort="(\w+)"', head) == [("priority", "descending")]
+    assert re.findall(r'data-column=(\w+) aria-sort="(\w+)"', head) == [("priority", "descending")]
     assert re.search(
         r'Created<svg[^>]*><use href="[^"]*#sort-asc"/></svg><span class="place" aria-hidden="true">2</span>', head
     )
@@ -202,6 +202,27 @@ async def test_headings_say_how_a_list_is_sorted_and_sort_further(client: Browse
     assert both.status_code == 200
     assert "Then by" not in both.text
     assert "Then by" not in (await client.get("/admin/ticket/list")).text
+
+
+async def test_headings_say_what_joins_the_order_and_what_turns_in_it(client: Browser, make: Make) -> None:
+    await make.ticket()
+
+    async def keys(query: str) -> tuple[str, dict[str, str]]:
+        page = (await client.get(f"/admin/ticket/list{query}")).text
+        [order] = re.findall(r'data-list data-sort="(.*?)"', page)
+        return order, dict(re.findall(r"<th [^>]*?data-by=(\S+) data-column=(\w+)", page))
+
+    usual, joining = await keys("")
+    assert usual == "-created_at"
+    assert joining.keys() >= {"created_at", "-priority_rank", "status"}
+    for key in joining.keys() - {"created_at"}:
+        answer = await client.get(f"/admin/ticket/list?sort={usual},{key}")
+        assert answer.status_code == 200, key
+    full = "status,-priority_rank,created_at"
+    assert await keys(f"?sort={full}") == (
+        full,
+        {"-status": "status", "priority_rank": "priority", "-created_at": "created_at"},
+    )
 
 
 async def test_fifty_rows_are_a_small_page(client: Browser, make: Make) -> None:
