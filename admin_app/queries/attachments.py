@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import NullType
 
 from admin_app.errors import Conflict
 from admin_app.models import Attachment, Ticket, User
+from admin_app.queries.arrays import as_array
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ def newest(limit: int, *, internal: bool) -> ColumnElement[Any]:
     found = select(func.row(*columns, User.label)).outerjoin(Attachment.uploaded_by).correlate(Ticket)
     found = found.where(Attachment.ticket_id == Ticket.id, Attachment.deleted_at.is_(None))
     shown = found if internal else found.where(Attachment.is_internal.is_(False))
-    return func.array(shown.order_by(Attachment.id.desc()).limit(limit).scalar_subquery(), type_=NullType())
+    return as_array(shown.order_by(Attachment.id.desc()).limit(limit))
 
 
 def files(found: Iterable[Sequence[Any]]) -> list[File]:

@@ -1,40 +1,39 @@
 """The audit log: the history of one record, and a search through everything that was ever changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
-    Column,
     ColumnElement,
-    CompoundSelect,
-    Integer,
     Select,
-    Table,
     Text,
     and_,
     bindparam,
     cast,
     func,
-    literal,
     select,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.errors import BadInput
-from admin_app.models import Audited, AuditLog, Base, ChangeSet, Role, Tag, Ticket, User
-from admin_app.queries.readable import FieldChange, Names, all_references, field_changes, mapper_of, table_label
+from admin_app.models import Audited, AuditLog, Base, ChangeSet, Ticket, User
+from admin_app.queries.arrays import as_array
+from admin_app.queries.called import called, fixed, names_in, names_of, targets
+from admin_app.queries.readable import FieldChange, Names, all_references, field_changes, table_label
 
 PAGE_LIMIT = 200
 """Entries that one page may hold at most."""
 
 PEOPLE_LIMIT = 500
+
+LONGEST_ID = 19
+"""Digits of which there are numbers that are no id."""
 
 LOG: Any = AuditLog.__table__.c
 """The columns of the log, of which rows are read and no records: these take SQLAlchemy a quarter longer."""
@@ -42,14 +41,6 @@ LOG: Any = AuditLog.__table__.c
 VERBS = {"CREATE": "created", "UPDATE": "changed", "DELETE": "deleted"}
 LINK_VERBS = {"CREATE": "added", "UPDATE": "changed", "DELETE": "removed"}
 """What is said of rows that only link two records, such as a ticket's tag."""
-
-NAMED_BY = {
-    User.__tablename__: "full_name",
-    Role.__tablename__: "name",
-    Tag.__tablename__: "name",
-    Ticket.__tablename__: "ticket_number",
-}
-"""The column by which a record is called in an entry; other tables use the first of their lookup columns."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -132,33 +123,37 @@ async def history(
 ) -> AuditPage:
     """What happened to one record, newest first, and to the rows that link it with others, such as its tags.
 
-    `record_id` is its key as text. Two statements. Raises BadInput for more than 200 entries.
+    `record_id` is its key as text. One statement. Raises BadInput for more than 200 entries.
     """
-    asked = {"record": record_id, "first_link": f"{record_id},", "last_link": f"{record_id}-"}
-    statement = _history(table, _checked(limit), onward=before_id is not None)
-    rows = (await session.execute(statement, {**asked, "before": before_id})).all()
-    entries = await _entries(session, rows[:limit], about=table)
+    asked = {"record": record_id, "first_link": f"{record_id},", "last_link": f"{record_id}-", "before": before_id}
+    own = int(record_id) if record_id.isdecimal() and len(record_id) < LONGEST_ID else None
+    statement, columns = _history(table, _checked(limit), onward=before_id is not None)
+    found, named = (await session.execute(statement, {**asked, "own": own})).one()
+    rows = [SimpleNamespace(**dict(zip(columns, row, strict=True))) for row in found]
+    names = {(name_of, key): name for name_of, key, name in named or ()}
+    entries = tuple(_entry(row, names, table) for row in rows[:limit])
     return AuditPage(entries, older=rows[limit - 1].id if len(rows) > limit else None)
 
 
 @cache
-def _history(table: str, limit: int, *, onward: bool) -> Select[Any]:
-    """The newest entries of a record and of its links, or those before one, in a statement that is put together once.
+def _history(table: str, limit: int, *, onward: bool) -> tuple[Select[Any], Sequence[str]]:
+    """The newest entries of a record and of its links, or those before one, and how what they refer to is called.
 
-    Only its record varies, for which PostgreSQL need not plan anew.
+    All of it in one row, in a statement that is put together once; and the names of the columns of an entry. Only its
+    record varies, for which PostgreSQL need not plan anew.
     """
     text = LOG.record_id.type
     record, before = bindparam("record", type_=text), bindparam("before", type_=BigInteger)
     first, last = bindparam("first_link", type_=text), bindparam("last_link", type_=text)
-    own = and_(LOG.table_name == _fixed(table), LOG.record_id == record)
-    links = [
-        and_(LOG.table_name == _fixed(name), LOG.record_id >= first, LOG.record_id < last)
-        for name in link_tables(table)
-    ]
-    newest, number = LOG.id.desc(), _fixed(limit + 1)
+    own = and_(LOG.table_name == fixed(table), LOG.record_id == record)
+    tables = link_tables(table)
+    links = [and_(LOG.table_name == fixed(name), LOG.record_id >= first, LOG.record_id < last) for name in tables]
+    newest, number = LOG.id.desc(), fixed(limit + 1)
     parts = [and_(part, LOG.id < before) if onward else part for part in (own, *links)]
     each = union_all(*(select(LOG.id).where(part).order_by(newest).limit(number) for part in parts))
-    return _rows().where(LOG.id.in_(each)).order_by(newest).limit(number)
+    found = _rows().where(LOG.id.in_(each)).order_by(newest).limit(number).cte("found")
+    rows = select(func.row(*found.c)).order_by(found.c.id.desc())
+    return select(as_array(rows), names_in(found, table, tables)), found.c.keys()
 
 
 async def search(
@@ -209,23 +204,8 @@ class Logged:
 
 async def spoken(session: AsyncSession, rows: Sequence[Logged]) -> list[tuple[str, tuple[FieldChange, ...]]]:
     """How each row's record is called, and its fields in words. One statement; a link is called by what it links."""
-    names = await _names(session, all_references(rows))
-    return [(_called(row, names), field_changes(row.table_name, row.changes, names)) for row in rows]
-
-
-@cache
-def _keyed_by(table: Table) -> tuple[str, ...]:
-    """The tables that the parts of a table's key are ids of: its own, or those that its rows link."""
-    return tuple(next(iter(_targets(key)), table.name) for key in table.primary_key)
-
-
-def _called(row: Any, names: Names) -> str:
-    """The name of a row's record, or of each record that it links; a key that has no name stands for itself."""
-    table = Base.metadata.tables.get(row.table_name)
-    targets = _keyed_by(table) if table is not None else (row.table_name,)
-    parts = row.record_id.split(",", len(targets) - 1)
-    pairs = zip(targets, parts, strict=False)
-    return ", ".join(names.get((target, int(part) if part.isdecimal() else 0)) or part for target, part in pairs)
+    names = await names_of(session, all_references(rows))
+    return [(called(row, names), field_changes(row.table_name, row.changes, names)) for row in rows]
 
 
 async def people(session: AsyncSession) -> dict[int, str]:
@@ -244,11 +224,7 @@ def audited_tables() -> dict[str, str]:
 def link_tables(table: str) -> list[str]:
     """Audited tables whose rows link a record of this table, first, with another: a ticket's tags, a user's roles."""
     keys = {name: list(Base.metadata.tables[name].primary_key) for name in audited_tables()}
-    return [name for name, (first, *others) in keys.items() if others and table in _targets(first)]
-
-
-def _targets(column: Column[Any]) -> set[str]:
-    return {key.column.table.name for key in column.foreign_keys}
+    return [name for name, (first, *others) in keys.items() if others and table in targets(first)]
 
 
 def _rows() -> Select[Any]:
@@ -264,11 +240,6 @@ def _rows() -> Select[Any]:
 def _newest(found: Select[Any], limit: int) -> Select[Any]:
     """One more than the limit, to know whether there are older ones."""
     return found.order_by(LOG.id.desc()).limit(_checked(limit) + 1)
-
-
-def _fixed(value: int | str) -> BindParameter[Any]:
-    """A value that stands in the statement, so that PostgreSQL can keep its plan."""
-    return bindparam(None, value, literal_execute=True, unique=True)
 
 
 def _checked(limit: int) -> int:
@@ -304,7 +275,7 @@ def _record_id(text: str) -> ColumnElement[str]:
 
 async def _entries(session: AsyncSession, rows: Sequence[Any], about: str | None = None) -> tuple[Entry, ...]:
     """Rows as entries; in the history of one record (`about`), links show only what they link it with."""
-    names = await _names(session, all_references(rows))
+    names = await names_of(session, all_references(rows))
     return tuple(_entry(row, names, about) for row in rows)
 
 
@@ -317,7 +288,7 @@ def _entry(row: Any, names: Names, about: str | None) -> Entry:
         at=row.created_at,
         table=row.table_name,
         record_id=row.record_id,
-        record=_called(row, names),
+        record=called(row, names),
         action=row.action,
         user_id=row.user_id,
         user_name=row.user_name,
@@ -337,33 +308,3 @@ def _linked(table: str, values: dict[str, Any]) -> dict[str, Any]:
     """Of a link's values, the keys of the other record."""
     others = [key.name for key in list(Base.metadata.tables[table].primary_key)[1:]]
     return {name: value for name, value in values.items() if name in others}
-
-
-async def _names(session: AsyncSession, wanted: Iterable[tuple[str, int]]) -> Names:
-    """How records are called, of all tables in one statement."""
-    ids: dict[str, list[int]] = {}
-    for table, key in wanted:
-        ids.setdefault(table, []).append(key)
-    naming = _naming(tuple(sorted(ids)))
-    if naming is None:
-        return {}
-    found = await session.execute(naming, {f"of_{table}": sorted(keys) for table, keys in ids.items()})
-    return {(table, key): name for table, key, name in found}
-
-
-@cache
-def _naming(tables: tuple[str, ...]) -> CompoundSelect[Any] | None:
-    """Table, id and name of rows of these tables; None where none of them has names."""
-    parts = [part for table in tables if (part := _named(table)) is not None]
-    return union_all(*parts) if parts else None
-
-
-def _named(table: str) -> Select[Any] | None:
-    """Table, id and name of rows of one table; None where rows have no name."""
-    mapper = mapper_of(table)
-    if mapper is None or not mapper.class_.lookup or not isinstance(mapper.primary_key[0].type, Integer):
-        return None
-    called = NAMED_BY.get(table) or mapper.class_.lookup[0]
-    name, key = mapper.columns.get(called, getattr(mapper.class_, called)), mapper.primary_key[0]
-    wanted = func.any(bindparam(f"of_{table}", type_=ARRAY(BigInteger)))
-    return select(literal(table).label("table"), key.label("id"), name.label("name")).where(key == wanted)

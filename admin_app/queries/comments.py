@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Subquery, false, func, insert, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import NullType
 
 from admin_app.errors import BadInput, NotFound
 from admin_app.models import Comment, Ticket, User, storable
+from admin_app.queries.arrays import as_array
 from admin_app.queries.changes import Chosen, Outcome, Writes, write
 from admin_app.queries.light import Reference
 from admin_app.queries.tickets import IN_TRASH
@@ -35,7 +35,7 @@ def newest(limit: int) -> ColumnElement[Any]:
     columns = Comment.id, Comment.content, Comment.is_internal, Comment.created_at, Comment.version
     found = select(func.row(*columns, User.id, User.label)).join(Comment.author)
     found = found.where(Comment.ticket_id == Ticket.id).correlate(Ticket).limit(limit)
-    return func.array(found.order_by(Comment.created_at.desc(), Comment.id.desc()).scalar_subquery(), type_=NullType())
+    return as_array(found.order_by(Comment.created_at.desc(), Comment.id.desc()))
 
 
 def said(found: Sequence[Sequence[Any]]) -> list[Said]:
