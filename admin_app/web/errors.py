@@ -1,6 +1,7 @@
 """Errors as pages: the status, a sentence, the request's id, and a way on; never the words of the database."""
 
 import json
+from typing import Any
 
 from sqladmin.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
@@ -26,7 +27,9 @@ class ErrorPages:
         if "application/json" in request.headers.get("accept", ""):
             body = json.dumps({"error": error.message, "request_id": request_id(request)})
             return Response(body, status_code=error.status, media_type="application/json")
-        context = {"status_code": error.status, "message": error.message}
+        context: dict[str, Any] = {"status_code": error.status, "message": error.message}
+        if error.status == 400 and request.method == "GET" and request.url.query:
+            context["ways"] = [("This page without what was asked of it", request.url.path)]
         return await render(request, self.templates, "sqladmin/error.html", context, status=error.status)
 
     async def handle(self, request: Request, error: Exception) -> Response:
