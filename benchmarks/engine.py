@@ -2,9 +2,10 @@
 
 Starts `backdesk serve` on a database made for it and orders everything over HTTP, as a script would: freezing a
 selection of all rows, previews, assigning 500 and about a tenth of all tickets with an audit entry each, and undoing
-it. Each line is the median of some runs, from the request until the answer, or until the job is done. Memory is that of
-the server's process. Where BENCH_PY names a Python with Django and `../shared/bench` is there, Django's admin then does
-the same work on the same PostgreSQL.
+it. Each line is the median of some runs, from the request until the answer, or until the job is done; what changes many
+rows is done three times in a row, and then undone, the last first. Memory is that of the server's process. Where
+BENCH_PY names a Python with Django and `../shared/bench` is there, Django's admin then does the same work on the same
+PostgreSQL.
 """
 
 import asyncio
@@ -135,21 +136,19 @@ def measured(url: URL) -> dict[str, float]:
         found["freeze"] = timed(lambda: assign({"filter": ALL}, "?preview"))
         found["preview_2000"] = timed(lambda: assign({"ids": list(range(5_000, 7_000))}, "?preview"), 7)
         found["assign_500"] = timed(lambda: assign({"ids": list(range(1_000, 1_500))}), 15)
-        runs, undos, looks = [], [], []
+        done: list[dict[str, Any]] = []
+        looks: list[float] = []
 
         def pause() -> None:
             time.sleep(0.05)
 
+        def undo() -> None:
+            ended(client, order(client, f"/change_set/{done.pop()['id']}/undo", {}), pause)
+
+        found["assign"] = timed(lambda: done.append(ended(client, assign({"filter": MANY}), pause)))
+        found["rows"] = done[-1]["changed"]
+        found["undo"] = timed(undo)
         ended(client, assign({"filter": MANY}), lambda: looks.append(look()))
-        for _ in range(RUNS):
-            begun = time.perf_counter()
-            done = ended(client, assign({"filter": MANY}), pause)
-            runs.append(time.perf_counter() - begun)
-            found["rows"] = done["changed"]
-            begun = time.perf_counter()
-            ended(client, order(client, f"/change_set/{done['id']}/undo", {}), pause)
-            undos.append(time.perf_counter() - begun)
-        found["assign"], found["undo"] = statistics.median(runs), statistics.median(undos)
         found["busy"] = statistics.median(looks)
         found["memory"] = memory(pid) - before
     return found
