@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.models import Comment, Ticket, TicketSearch, TicketTag
 from admin_app.queries.filters import among
-from admin_app.queries.lexicon import Lexicon
+from admin_app.queries.lexicon import RARE_WORD, Lexicon
 from admin_app.queries.terms import All, Either, Field, Not, Term, Text, texts_of
 
 SAMPLE, ENOUGH = 5_000, 20
@@ -48,6 +48,9 @@ def name_of(terms: Sequence[Term]) -> str:
 
 def branches(terms: Sequence[Term], lexicon: Lexicon) -> list[ColumnElement[bool]]:
     """Conditions of which a ticket must fulfil one to have all of these words; an index can answer each of them."""
+    if lexicon.guessed:
+        rare = RARE_WORD.bindparams(bindparam("word", name_of(terms), String))
+        return [Ticket.id == func.any(func.array(rare.scalar_subquery()))]
     if not (ids := lexicon.tags(name_of(terms))):
         return [_every(terms, lexicon)]
     tagged = select(literal(1)).where(TicketTag.ticket_id == Ticket.id, among(TicketTag.tag_id, ids, BigInteger))

@@ -33,12 +33,14 @@ class Entry:
 class Lexicon:
     """What the database knows of a search's words: the records that a name means, and an entry for each text.
 
-    Words in `scarce` are common by themselves, and hardly ever together.
+    Words in `scarce` are common by themselves, and hardly ever together. What is `guessed` was not looked up: the one
+    word of a search is taken for rare and for no tag's name, and whether it is, is asked where its tickets are.
     """
 
     ids: Known = field(default_factory=dict)
     entries: Mapping[str, Entry] = field(default_factory=dict)
     scarce: frozenset[Term] = frozenset()
+    guessed: bool = False
 
     def tags(self, text: str) -> tuple[int, ...]:
         """The ids of the tags of this name."""
@@ -82,19 +84,34 @@ async def look_up(session: AsyncSession, filters: Iterable[Filtered], words: fro
     return Lexicon(ids=ids, entries=entries)
 
 
-WORDS = (
-    text(
-        """
-WITH counted AS MATERIALIZED (
+COUNTED = """
   SELECT word, frequency FROM pg_stats, unnest(most_common_elems::text::text[],
     most_common_elem_freqs[1:cardinality(most_common_elems::text::text[])]) AS common (word, frequency)
-  WHERE schemaname = 'public' AND tablename = 'ticket_search' AND attname = 'document'
-)
+  WHERE schemaname = 'public' AND tablename = 'ticket_search' AND attname = 'document'"""
+"""The words that PostgreSQL has counted for its own plans, and of how many of all tickets each is one."""
+
+SHARE = """cast(min(coalesce(frequency, 0)) * 1000000 AS bigint)
+   FROM unnest(tsvector_to_array(to_tsvector('english', {text}))) AS stem LEFT JOIN counted ON word = stem
+   WHERE EXISTS (SELECT FROM counted)"""
+"""How common the rarest word of a text is; words that were not counted are rare, and nothing is where none were."""
+
+RARE_WORD = text(
+    f"""
+WITH counted AS MATERIALIZED ({COUNTED})
+SELECT ticket_id FROM ticket_search
+WHERE document @@ tsquery_or(phraseto_tsquery('english', :word), phraseto_tsquery('simple', :word))
+  AND (SELECT {SHARE.format(text=":word")}) < {RARE}
+  AND NOT EXISTS (SELECT FROM tags WHERE lower(name) = lower(:word))"""
+).columns(column("ticket_id", BigInteger))
+"""The tickets that have a word in their full text, if it is rare and no tag's name; else none, without a look."""
+
+WORDS = (
+    text(
+        f"""
+WITH counted AS MATERIALIZED ({COUNTED})
 SELECT text, (SELECT id FROM tags WHERE lower(name) = lower(text)),
   phraseto_tsquery('english', text)::text, phraseto_tsquery('simple', text)::text,
-  (SELECT cast(min(coalesce(frequency, 0)) * 1000000 AS bigint)
-   FROM unnest(tsvector_to_array(to_tsvector('english', text))) AS stem LEFT JOIN counted ON word = stem
-   WHERE EXISTS (SELECT FROM counted))
+  (SELECT {SHARE.format(text="text")})
 FROM unnest(cast(:texts AS text[])) AS text"""
     )
     .bindparams(bindparam("texts", type_=ARRAY(TextType)))
@@ -106,10 +123,7 @@ FROM unnest(cast(:texts AS text[])) AS text"""
         column("share", BigInteger),
     )
 )
-"""For each text the tag of this name, its queries of the full text, and how common its rarest word is.
-
-That PostgreSQL has counted for its own plans. Words that it did not count are rare; where it counted nothing, none is.
-"""
+"""For each text the tag of this name, its queries of the full text, and how common its rarest word is."""
 
 
 async def _named(session: AsyncSession, filters: Iterable[Filtered]) -> dict[tuple[type[Any], str], tuple[int, ...]]:

@@ -189,6 +189,17 @@ class ListQuery:
             found.append(touched(model, self.change_set, self.outcome, audited=self.audited))
         return found
 
+    @property
+    def guessed(self) -> Self | None:
+        """The same for a rare word, to be read before anything is looked up; it has no rows where the word is not rare.
+
+        None where more is asked for than the database needs to be told.
+        """
+        search = self.search.guessed if self.q and self.search else None
+        if search is None or self.known or any(item.names for item in self.filters):
+            return None
+        return replace(self, search=search, known=True)
+
     async def understood(self, session: AsyncSession) -> Self:
         """The same with what the database knows of the names and words that are looked for: up to three statements.
 

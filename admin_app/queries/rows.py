@@ -41,8 +41,12 @@ Item = TypeVar("Item", Row, Loaded)
 
 @dataclass(frozen=True)
 class Page(Generic[Item]):
-    """The rows of one page in order, and where the pages before and after it are found; None where there is none."""
+    """The rows of one page in order, and where the pages before and after it are found; None where there is none.
 
+    `query` is what was asked for, as it was understood.
+    """
+
+    query: ListQuery
     rows: Sequence[Item]
     previous: str | None
     next: str | None
@@ -51,15 +55,22 @@ class Page(Generic[Item]):
 async def page_of(session: AsyncSession, query: ListQuery, names: Sequence[str]) -> Page[Row]:
     """One page of a list with the values of these columns, in one statement; nothing else is read of its records.
 
-    Where a plugin's model knows what its records are called, or a column of them, in Python only, whole records are
-    read for it in a further statement.
+    A rare word is looked for without asking first how rare it is. Where a plugin's model knows what its records are
+    called, or a column of them, in Python only, whole records are read for it in a further statement.
     """
-    model, query = query.listed.model, await query.understood(session)
+    if (guessed := query.guessed) and (found := await _light(session, guessed, names)).rows:
+        return found
+    return await _light(session, await query.understood(session), names)
+
+
+async def _light(session: AsyncSession, query: ListQuery, names: Sequence[str]) -> Page[Row]:
+    """The same of what is understood."""
+    model = query.listed.model
     shape = shape_of(model, tuple(names), query.sort, query.listed.default_sort)
     found = (await session.execute(shape.page(query))).all()
     page = _page(query, found)
     rows = await _completed(session, model, [shape.row(row) for row in page.rows], names)
-    return Page(rows, page.previous, page.next)
+    return replace(page, rows=rows)
 
 
 async def records_of(
@@ -81,7 +92,7 @@ async def records_of(
             found += (await session.execute(nearest)).all()
     page = _page(query, found[::-1] if query.position.backward else found)
     rows = [Loaded(row[0], dict(zip(short, row[1:], strict=False))) for row in page.rows]
-    return Page(rows, page.previous, page.next)
+    return replace(page, rows=rows)
 
 
 def _page(query: ListQuery, found: Sequence[Any]) -> Page[Any]:
@@ -92,11 +103,11 @@ def _page(query: ListQuery, found: Sequence[Any]) -> Page[Any]:
     position, more = query.position, len(found) > query.size
     rows = found[-query.size :] if position.backward else found[: query.size]
     if not rows:
-        return Page(rows, END if position.side and not position.backward else None, None)
+        return Page(query, rows, END if position.side and not position.backward else None, None)
     first, last = (query.cursor(row[-len(query.keys) :]) for row in (rows[0], rows[-1]))
     before = more if position.backward else bool(position.side)
     behind = bool(position.values) if position.backward else more
-    return Page(rows, first if before else None, last if behind else None)
+    return Page(query, rows, first if before else None, last if behind else None)
 
 
 def _referred(value: Any) -> Any:

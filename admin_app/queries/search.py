@@ -38,7 +38,7 @@ from admin_app.queries.filters import (
     relation_of,
     yes_or_no,
 )
-from admin_app.queries.lexicon import Lexicon, look_up
+from admin_app.queries.lexicon import Entry, Lexicon, look_up
 from admin_app.queries.periods import Viewer
 from admin_app.queries.readable import humanized
 from admin_app.queries.terms import (
@@ -192,6 +192,14 @@ class Search:
             documents.name_of([term for term in group.terms if is_textual(term)]) for group in _groups(self.tree)
         ]
         return frozenset([text.text for text in texts_of(self.tree)] + [name for name in together if name])
+
+    @property
+    def guessed(self) -> Self | None:
+        """The same for a word that is taken for rare before anybody asked; None where more is looked for."""
+        if self.listed.model is not Ticket or not isinstance(self.tree, Text) or documents.is_literal(self.tree):
+            return None
+        text = self.tree.text
+        return replace(self, lexicon=Lexicon(entries={text: Entry(text, text, 0)}, guessed=True))
 
     def understood(self, lexicon: Lexicon) -> Self:
         """The same with what the database knows; raises BadRequest for a person whom it does not know."""

@@ -47,10 +47,10 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
     names = cells.shown_names(resource, query)
     try:
         async with desk_of(request).database.glance() as session:
-            query = await query.understood(session)
             if query.change_set and await is_noted(session, query.change_set):
                 query = replace(query, audited=False)
             found: rows.Page[Any] = await _read(session, query, names)
+            query = found.query
             named = await rows.related(session, query)
             shown = await in_words(request, session, found.rows, names) if resource.model is AuditLog else found.rows
             better = None if found.rows else await spelling.corrected(session, query.search if query.q else None)

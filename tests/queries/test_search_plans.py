@@ -29,6 +29,8 @@ async def large(server_url: URL, template_url: URL) -> AsyncIterator[Database]:
         make = Make(database)
         tagged = await make.ticket(title="Tagged")
         await make.tag("matter", tagged)
+        await make.tag("zephyr", tagged)
+        await make.ticket(title="Zephyr")
         async with database.transaction(Acting.system(), "test.make") as change:
             await change.session.execute(text(MANY), {"creator": tagged.creator_id})
             await change.session.execute(text("SELECT renew_statistics()"))
@@ -36,7 +38,7 @@ async def large(server_url: URL, template_url: URL) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def plans(database: Database, search: str) -> tuple[int, list[str]]:
+async def plans(database: Database, search: str, how: str = "COSTS OFF") -> tuple[int, list[str]]:
     """How many tickets a search finds, and how PostgreSQL goes about each statement of its page."""
     seen: list[tuple[str, Any]] = []
 
@@ -53,7 +55,7 @@ async def plans(database: Database, search: str) -> tuple[int, list[str]]:
         raw = await (await session.connection()).get_raw_connection()
         connection: Any = raw.driver_connection
         found = [
-            "\n".join(line[0] for line in await connection.fetch(f"EXPLAIN (COSTS OFF) {statement}", *parameters))
+            "\n".join(line[0] for line in await connection.fetch(f"EXPLAIN ({how}) {statement}", *parameters))
             for statement, parameters in seen
         ]
     return len(page.rows), found
@@ -73,17 +75,36 @@ async def test_common_words_are_looked_for_in_the_newest_tickets_first(large: Da
 
 
 @pytest.mark.parametrize(
-    ("search", "number"),
-    [("zebra", 6), ("word77", 1), ("zebra invoice", 6), ("sup-000077", 1), ('"about word78"', 1), ("elephant", 0)],
+    ("search", "number", "statements"),
+    [
+        ("zebra", 6, 1),
+        ("word77", 1, 1),
+        ("sup-000077", 1, 1),
+        ('"about word78"', 1, 1),
+        ("zebra invoice", 6, 2),
+        ("elephant", 0, 3),
+    ],
 )
 async def test_rare_words_and_numbers_are_looked_for_in_the_index_of_words(
-    large: Database, search: str, number: int
+    large: Database, search: str, number: int, statements: int
 ) -> None:
     count, found = await plans(large, search)
-    assert count == number
+    assert (count, len(found)) == (number, statements)
     assert GIN in found[-1]
     assert "pk_tickets" in found[-1]
     assert "Seq Scan on ticket" not in found[-1]
+
+
+@pytest.mark.parametrize("search", ["lost", "matter"])
+async def test_what_is_not_rare_is_not_read_before_that_is_known(large: Database, search: str) -> None:
+    guess, *_ = (await plans(large, search, "ANALYZE, COSTS OFF"))[1]
+    assert "One-Time Filter" in guess
+    assert all("(never executed)" in line for line in guess.splitlines() if "ticket_search" in line and "Scan" in line)
+
+
+async def test_a_rare_word_that_is_the_name_of_a_tag_finds_what_has_the_tag_too(large: Database) -> None:
+    number, found = await plans(large, "zephyr")
+    assert (number, len(found)) == (2, 3)
 
 
 async def test_words_that_are_common_but_never_together_are_looked_for_in_the_index(large: Database) -> None:
