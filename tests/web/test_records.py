@@ -3,6 +3,7 @@
 import html
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,23 @@ async def test_a_ticket_s_page_needs_three_statements_and_so_does_its_form(
         form = await client.get(f"/admin/ticket/edit/{ticket.id}")
     assert "selected>Person" in form.text
     assert len(seen) == 3, "\n".join(seen)
+
+
+async def test_comments_and_files_are_for_those_who_may_see_them(client: Browser, make: Make, shared_app: Any) -> None:
+    ticket = await make.ticket(description="What was asked")
+    await make.comment(ticket, await make.agent(), "Said in public", is_internal=False)
+    await make.comment(ticket, await make.agent(), "Said among us")
+    for permissions, said, files in (
+        (("ticket.view",), 0, False),
+        (("ticket.view", "attachment.view"), 0, True),
+        (("ticket.view", "comment.view"), 2, False),
+    ):
+        async with Browser(shared_app, client.desk) as browser:
+            await browser.sign_in(await make.agent(await role(make, *permissions)))
+            page = (await browser.get(f"/admin/ticket/details/{ticket.id}")).text
+        assert "What was asked" in page
+        assert (page.count("<article"), page.count(">Said ")) == (said, said), permissions
+        assert ('id="files"' in page) == files, permissions
 
 
 async def test_a_panel_that_fails_takes_neither_the_page_nor_the_panels_behind_it_away(
