@@ -36,7 +36,8 @@ async def test_a_new_cluster_is_safe_and_local(fresh: dict[str, Any]) -> None:
     wanted = {
         "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "data_checksums": "on",
         "wal_level": "replica", "listen_addresses": "", "server_encoding": "UTF8", "max_wal_size": "8GB",
-        "checkpoint_timeout": "15min", "wal_buffers": "64MB", "max_connections": "100", "idle_in_transaction_session_timeout": "1min",
+        "checkpoint_timeout": "15min", "wal_buffers": "64MB", "max_connections": "100",
+        "idle_in_transaction_session_timeout": "1min",
         "password_encryption": "scram-sha-256", "shared_preload_libraries": "pg_stat_statements",
     }  # fmt: skip
     assert {name: (await ask(url, f"show {name}"))[0] for name in wanted} == wanted
