@@ -163,7 +163,7 @@ BEGIN
   END IF;
   RETURN NULL;
 END"""
-    return Function(f"audit_{table.name}()", "trigger", body, definer=True, settings=(ROWS_BY_HASH,))
+    return Function(f"audit_{table.name}()", "trigger", body, definer=True, settings=ROWS_BY_HASH)
 
 
 def _acting_user_id() -> Function:

@@ -13,10 +13,11 @@ KEY_CHANGED = "BD002"
 SEARCH_PATH = "public, pg_temp"
 """Where functions that act as their owner look for tables: a caller's temporary table must never come first."""
 
-ROWS_BY_HASH = "enable_nestloop=off"
+ROWS_BY_HASH = ("enable_nestloop=off", "enable_mergejoin=off")
 """For functions that join a statement's old rows with its new ones and read nothing else.
 
 A connection keeps the plan of the first statement, which for one row is a loop in a loop: of 8,000 rows, 12 seconds.
+Of some thousand wide rows PostgreSQL would rather sort both sides, which takes longer than a hash of one.
 """
 
 

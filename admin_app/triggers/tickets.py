@@ -57,7 +57,7 @@ BEGIN
   END IF;
   RETURN NULL;
 END"""
-    return Function("ticket_status_changed()", "trigger", body, definer=True, settings=(ROWS_BY_HASH,))
+    return Function("ticket_status_changed()", "trigger", body, definer=True, settings=ROWS_BY_HASH)
 
 
 def _refresh_search() -> Function:
