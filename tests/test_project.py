@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from admin_app.postgres.server import MADE_WITH
 from admin_app.settings import APP_ROLE, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -237,6 +238,14 @@ def test_database_keeps_its_data_where_the_image_of_18_puts_it() -> None:
     assert database["image"] == "postgres:18"
     assert database["volumes"] == ["database:/var/lib/postgresql"]
     assert database["healthcheck"]["test"][1] == "pg_isready"
+
+
+def test_database_is_run_with_what_a_local_server_is_made_with_for_large_changes() -> None:
+    program, *options = COMPOSE["services"]["database"]["command"]
+    given = dict(option.split("=") for option in options[1::2])
+    assert (program, set(options[::2])) == ("postgres", {"-c"})
+    assert {"max_wal_size", "checkpoint_timeout", "wal_buffers"} <= given.keys()
+    assert given == {name: MADE_WITH[name] for name in given} | {"shared_buffers": "1GB"}
 
 
 def test_migrations_are_done_before_the_web_starts() -> None:
