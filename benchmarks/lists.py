@@ -21,16 +21,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from sqlalchemy import URL, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from benchmarks.crowd import requests_a_second
 from benchmarks.engine import BASE, MILLION, PEERS, browser, served
-from benchmarks.million import desk, peers_environment, server
+from benchmarks.million import Owner, desk, peers_environment, server
 
 EXPORTED = "ticket_number,title,status,priority,creator,assignee,created_at"
 """The columns that the other frameworks export."""
@@ -150,29 +148,16 @@ def timed(window: httpx.Client, address: str, pid: int, statements: "Statements"
     return Measured(statistics.median(times), computed / runs, len(answer.content), counted)
 
 
-class Statements:
+class Statements(Owner):
     """A connection of the owner that counts the statements of a database, where the server does so at all."""
 
-    def __init__(self, url: URL) -> None:
-        self.url = url
-        self.runner = asyncio.Runner()
-
-    def __enter__(self) -> "Statements":
-        engine = create_async_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        self.connection = self.runner.run(engine.connect().__aenter__())
+    def __enter__(self) -> Self:
+        super().__enter__()
         preloaded = self.ask("SHOW shared_preload_libraries")
         self.counts = "pg_stat_statements" in preloaded
         if self.counts:
             self.runner.run(self.connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")))
         return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.runner.run(self.connection.close())
-        self.runner.close()
-
-    def ask(self, query: str, **values: Any) -> str:
-        """The one value of a query, as text."""
-        return str(self.runner.run(self.connection.scalar(text(query), values)))
 
     def count(self) -> float | None:
         """Statements so far."""

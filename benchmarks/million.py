@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any, Self
 
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -150,6 +151,27 @@ def server() -> Iterator[URL]:
         local = find_or_start(Path(folder), Settings.from_env().pg_bindir)
         yield local.owner_url
         local.stop()
+
+
+class Owner:
+    """A connection of the owner of a database, by which it is asked without asking what is measured."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        engine = create_async_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self.connection = self.runner.run(engine.connect().__aenter__())
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.runner.run(self.connection.close())
+        self.runner.close()
+
+    def ask(self, query: str, **values: Any) -> str:
+        """The one value of a query, as text."""
+        return str(self.runner.run(self.connection.scalar(text(query), values)))
 
 
 def peers_environment(database: URL, python: str) -> dict[str, str]:
