@@ -54,6 +54,7 @@ def run(settings: Settings, url: URL, registry: Registry) -> None:
     """Serve until told to stop."""
     log_to_stdout()
     app = create_app(settings, Database.connect(url, settings), registry)
+    gc.collect()
     gc.freeze()  # what is there by now stays, and need not be looked through again
     gc.set_threshold(NEW_OBJECTS)
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False)

@@ -247,10 +247,11 @@ REMEMBERED = 20_000
 class Counts:
     """The numbers beside the queues of a menu, None where counting takes too long.
 
-    Each is at most half a minute old, and younger than what its viewer did last.
+    Each is at most half a minute old, and counted after what its viewer last sent to this process.
     """
 
     kept: dict[tuple[int, int, str], tuple[float, int | None]] = field(default_factory=dict)
+    changed: dict[int, float] = field(default_factory=dict)
 
     async def of(
         self, database: Database, registry: Registry, actor: Actor, views: Iterable[View], viewer: Viewer
@@ -263,14 +264,16 @@ class Counts:
                 if view.id not in found and (rows := await _rows(session, registry, actor, view, viewer)) is not None:
                     wanted[view.id] = rows
         for key, number in (await counted(database, wanted)).items():
-            self.kept[keys[key]] = (now + (SLOW_SECONDS if number is None else SECONDS), number)
             found[key] = number
+            if number is None or self.changed.get(actor.user_id, 0) < now:
+                self.kept[keys[key]] = (now + (SLOW_SECONDS if number is None else SECONDS), number)
         if len(self.kept) > REMEMBERED:
             self.kept = {key: kept for key, kept in self.kept.items() if kept[0] > now}
         return found
 
     def forget(self, user_id: int) -> None:
         """Count anew for somebody who changed something; what took too long stays untried for its time."""
+        self.changed[user_id] = monotonic()
         self.kept = {key: kept for key, kept in self.kept.items() if key[0] != user_id or kept[1] is None}
 
     def known(self, actor: Actor, views: Iterable[View], viewer: Viewer) -> dict[int, int | None]:

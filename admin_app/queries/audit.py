@@ -43,7 +43,7 @@ LINK_VERBS = {"CREATE": "added", "UPDATE": "changed", "DELETE": "removed"}
 """What is said of rows that only link two records, such as a ticket's tag."""
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # not frozen: a page makes many, and that takes twice as long
 class Entry:
     """What one change did to one row: who, when, why, through which door, and each field before and after.
 

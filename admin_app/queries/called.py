@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Table,
+    Text,
     bindparam,
     cast,
     func,
@@ -54,7 +55,7 @@ def called(row: Any, names: Names) -> str:
 
 def targets(column: Column[Any]) -> set[str]:
     """The tables whose ids a column holds."""
-    return {key.column.table.name for key in column.foreign_keys}
+    return {key.column.table.name for key in column.foreign_keys if key.column.name == "id"}
 
 
 async def names_of(session: AsyncSession, wanted: Iterable[tuple[str, int]]) -> Names:
@@ -84,7 +85,7 @@ def _named(table: str, ids: ColumnElement[Any]) -> Select[Any] | None:
         return None
     by = NAMED_BY.get(table) or mapper.class_.lookup[0]
     name, key = mapper.columns.get(by, getattr(mapper.class_, by)), mapper.primary_key[0]
-    said = fixed(table).label("table"), key.label("id"), name.label("name")
+    said = fixed(table).label("table"), key.label("id"), cast(name, Text).label("name")
     return select(*said).where(key == func.any(ids))
 
 
@@ -104,7 +105,8 @@ def names_in(found: CTE, table: str, links: Iterable[str]) -> ColumnElement[Any]
 def _ids_in(found: CTE, names: Iterable[str]) -> ColumnElement[Any]:
     """The ids that entries hold under these names, before or after."""
     wanted = " || ".join(f'@.key == "{name}"' for name in names)
-    numbers = f'$.*.keyvalue() ? (@.value.type() == "number" && ({wanted})).value'
+    fits = f'@.value.type() == "number" && @.value <= {2**63 - 1}'
+    numbers = f"$.*.keyvalue() ? ({fits} && ({wanted})).value"
     return as_array(select(cast(func.jsonb_path_query(found.c.changes, fixed(numbers)), BigInteger)))
 
 

@@ -118,11 +118,11 @@ async def drift(
     session: AsyncSession, selection: Selection, model: type[Any], conditions: list[ColumnElement[bool]]
 ) -> Drift:
     """What happened since a selection was frozen, under the conditions that found it. Two statements."""
-    items = Chosen.frozen(model, selection.id, selection.row_count).keys()
+    chosen = Chosen.frozen(model, selection.id, selection.row_count)
     since = selection.created_at
     touched = model.updated_at > since if hasattr(model, "updated_at") else literal(False)
     counts = select(func.count().filter(touched), func.count().filter(*conditions))
-    changed, matching = (await session.execute(counts.select_from(model).where(model.id.in_(items)))).one()
+    changed, matching = (await session.execute(counts.select_from(model).where(chosen.where(model.id)))).one()
     new = 0
     if hasattr(model, "created_at"):
         came = select(literal(1)).select_from(model).where(model.created_at > since, *conditions)

@@ -28,8 +28,9 @@ class ErrorPages:
             body = json.dumps({"error": error.message, "request_id": request_id(request)})
             return Response(body, status_code=error.status, media_type="application/json")
         context: dict[str, Any] = {"status_code": error.status, "message": error.message}
-        if error.status == 400 and request.method == "GET" and request.url.query:
-            context["ways"] = [("This page without what was asked of it", request.url.path)]
+        listed = request.url.path.startswith(path("")) and request.url.path.endswith("/list")
+        if error.status == 400 and listed and request.url.query:
+            context["ways"] = [("The whole list", request.url.path)]
         return await render(request, self.templates, "sqladmin/error.html", context, status=error.status)
 
     async def handle(self, request: Request, error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """The small parts of pages that come by the hundred, as functions that give markup: badges, tags, times, icons, names.
 
-Each escapes what it is given; tests/web/test_markup.py holds every one of them to that. Templates call them by the
+Each escapes what it is given; tests/web/test_table.py holds every one of them to that. Templates call them by the
 names in `PARTS`, or through backdesk/macros.html.
 """
 # ruff: noqa: S704  every value that goes into markup here has been through `escape`

@@ -1,6 +1,6 @@
 """Entries of the audit log as markup: a timeline of what happened, and each field before and after.
 
-Templates call these by the names in `PARTS`. Each escapes what it is given, to which tests/web/test_table.py holds it.
+Templates call these by the names in `PARTS`. Each escapes what it is given, as tests/web/test_timeline.py holds.
 """
 # ruff: noqa: S704  every value that goes into markup here has been through `escape`
 

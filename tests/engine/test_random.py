@@ -100,6 +100,8 @@ class Table:
             return Chosen.of(Ticket, [self.ticket(place) for place in which])
         viewer = Viewer(self.people[0], UTC_ZONE, datetime.now(UTC))
         asked = ListQuery.parse(self.desk.registry.resource("ticket"), parse_qsl(which), viewer)
+        async with self.desk.database.read() as session:
+            asked = await asked.understood(session)
         try:
             return await self.desk.frozen(Ticket, selections.keys_of(asked))
         except BadInput:

@@ -42,7 +42,7 @@ async def test_a_second_note_is_another_one(database: Database, make: Make) -> N
     assert len(await notes(database, ticket)) == 2
 
 
-async def test_customers_neither_read_nor_find_it_and_it_is_no_answer(database: Database, make: Make) -> None:
+async def test_it_is_internal_is_not_found_by_a_search_and_is_no_answer(database: Database, make: Make) -> None:
     agent, ticket = await make.agent(), await make.ticket()
     await do(database, "notes.add", [ticket.id], {"content": "Zirkon."}, by=agent)
     [note] = await notes(database, ticket)

@@ -269,7 +269,7 @@ async def test_a_mistake_in_the_address_is_explained(client: Browser) -> None:
     answer = await client.get(f"{LIST}?status=foo")
     assert answer.status_code == 400
     assert "status: “foo” is not known. It takes one or more of open, in_progress" in unescape(answer.text)
-    assert f'<a href="{LIST}">This page without what was asked of it</a>' in answer.text
+    assert f'<a href="{LIST}">The whole list</a>' in answer.text
     other = await client.get(f"{LIST}?after=elsewhere")
     assert other.status_code == 400
     assert "Start again from its first page." in other.text
