@@ -265,21 +265,26 @@ class Counts:
                     wanted[view.id] = rows
         for key, number in (await counted(database, wanted)).items():
             found[key] = number
-            if number is None or self.changed.get(actor.user_id, 0) < now:
-                self.kept[keys[key]] = (now + (SLOW_SECONDS if number is None else SECONDS), number)
+            self.kept[keys[key]] = (now, number)
         if len(self.kept) > REMEMBERED:
-            self.kept = {key: kept for key, kept in self.kept.items() if kept[0] > now}
+            self.kept = {key: kept for key, kept in self.kept.items() if self._holds(key, now)}
         return found
 
     def forget(self, user_id: int) -> None:
         """Count anew for somebody who changed something; what took too long stays untried for its time."""
         self.changed[user_id] = monotonic()
-        self.kept = {key: kept for key, kept in self.kept.items() if key[0] != user_id or kept[1] is None}
 
     def known(self, actor: Actor, views: Iterable[View], viewer: Viewer) -> dict[int, int | None]:
         """The numbers that are remembered, by view; asks nobody."""
         now, keys = monotonic(), self._keys(actor, views, viewer)
-        return {view: self.kept[key][1] for view, key in keys.items() if key in self.kept and self.kept[key][0] > now}
+        return {view: self.kept[key][1] for view, key in keys.items() if key in self.kept and self._holds(key, now)}
+
+    def _holds(self, key: tuple[int, int, str], now: float) -> bool:
+        """Whether a count that is remembered, with when it was begun, is still shown."""
+        begun, number = self.kept[key]
+        if number is None:
+            return now < begun + SLOW_SECONDS
+        return self.changed.get(key[0], 0) < begun and now < begun + SECONDS
 
     def _keys(self, actor: Actor, views: Iterable[View], viewer: Viewer) -> dict[int, tuple[int, int, str]]:
         return {view.id: (actor.user_id, view.id, f"{viewer.zone} {view.query}") for view in views}

@@ -24,8 +24,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from admin_app.errors import BadInput
 from admin_app.models import Audited, AuditLog, Base, ChangeSet, Ticket, User
 from admin_app.queries.arrays import as_array
-from admin_app.queries.called import called, fixed, names_in, names_of, targets
-from admin_app.queries.readable import FieldChange, Names, all_references, field_changes, table_label
+from admin_app.queries.called import called, fixed, names_in, names_of
+from admin_app.queries.readable import FieldChange, Names, all_references, field_changes, table_label, target_of
 
 PAGE_LIMIT = 200
 """Entries that one page may hold at most."""
@@ -224,7 +224,7 @@ def audited_tables() -> dict[str, str]:
 def link_tables(table: str) -> list[str]:
     """Audited tables whose rows link a record of this table, first, with another: a ticket's tags, a user's roles."""
     keys = {name: list(Base.metadata.tables[name].primary_key) for name in audited_tables()}
-    return [name for name, (first, *others) in keys.items() if others and table in targets(first)]
+    return [name for name, (first, *others) in keys.items() if others and table == target_of(first)]
 
 
 def _rows() -> Select[Any]:

@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     BigInteger,
-    Column,
     ColumnElement,
     CompoundSelect,
     Integer,
@@ -27,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from admin_app.models import Base, Role, Tag, Ticket, User
 from admin_app.queries.arrays import as_array
-from admin_app.queries.readable import Names, mapper_of
+from admin_app.queries.readable import Names, mapper_of, target_of
 
 NAMED_BY = {
     User.__tablename__: "full_name",
@@ -41,7 +40,7 @@ NAMED_BY = {
 @cache
 def _keyed_by(table: Table) -> tuple[str, ...]:
     """The tables that the parts of a table's key are ids of: its own, or those that its rows link."""
-    return tuple(next(iter(targets(key)), table.name) for key in table.primary_key)
+    return tuple(target_of(key) or table.name for key in table.primary_key)
 
 
 def called(row: Any, names: Names) -> str:
@@ -51,11 +50,6 @@ def called(row: Any, names: Names) -> str:
     parts = row.record_id.split(",", len(keyed_by) - 1)
     pairs = zip(keyed_by, parts, strict=False)
     return ", ".join(names.get((target, int(part) if part.isdecimal() else 0)) or part for target, part in pairs)
-
-
-def targets(column: Column[Any]) -> set[str]:
-    """The tables whose ids a column holds."""
-    return {key.column.table.name for key in column.foreign_keys if key.column.name == "id"}
 
 
 async def names_of(session: AsyncSession, wanted: Iterable[tuple[str, int]]) -> Names:
@@ -94,7 +88,7 @@ def names_in(found: CTE, table: str, links: Iterable[str]) -> ColumnElement[Any]
     columns: dict[str, list[str]] = {table: ["id"]}
     for name in (table, *links):
         for column in Base.metadata.tables[name].columns if name in Base.metadata.tables else ():
-            for target in targets(column):
+            if target := target_of(column):
                 columns.setdefault(target, []).append(column.name)
     ids = {target: _ids_in(found, names) for target, names in columns.items()}
     ids[table] = func.array_append(ids[table], bindparam("own", type_=BigInteger))

@@ -64,7 +64,7 @@ def _mapper(table: Table) -> Mapper[Any] | None:
 
 def references(table: str, changes: Mapping[str, Any]) -> set[tuple[str, int]]:
     """The records that an audit row's values refer to, by table and id."""
-    held = ((_target(_column(table, name)), value) for side in changes.values() for name, value in side.items())
+    held = ((target_of(_column(table, name)), value) for side in changes.values() for name, value in side.items())
     return {(target, value) for target, value in held if target and isinstance(value, int)}
 
 
@@ -77,7 +77,7 @@ def belonging(table: str, changes: Mapping[str, Any], to: Collection[str]) -> tu
     if table in to or own is None or len(own.primary_key) != 1:
         return None
     held = changes.get("new") or changes.get("old") or {}
-    known = ((name, _target(_column(table, name)), held[name]) for name in fields(table, changes) if name in held)
+    known = ((name, target_of(_column(table, name)), held[name]) for name in fields(table, changes) if name in held)
     return next(
         ((name, target, key) for name, target, key in known if target in to and target and isinstance(key, int)), None
     )
@@ -133,7 +133,7 @@ def _column(table: str, name: str) -> Column[Any] | None:
 
 
 @cache
-def _target(column: Column[Any] | None) -> str | None:
+def target_of(column: Column[Any] | None) -> str | None:
     """The table whose id a column holds."""
     keys = column.foreign_keys if column is not None else ()
     return next((key.column.table.name for key in keys if key.column.name == "id"), None)
@@ -157,7 +157,7 @@ def _said_of(mapper: Mapper[Any], column: Column[Any]) -> str:
 def _kind(column: Column[Any] | None, old: Any, new: Any) -> Kind:
     if column is not None and column.info.get("audit") == "secret":
         return "secret"
-    if _target(column):
+    if target_of(column):
         return "record"
     sample = new if old is None else old
     if isinstance(sample, dict | list):
@@ -173,7 +173,7 @@ def _value(kind: Kind, column: Column[Any] | None, value: Any, names: Names) -> 
     if value is None:
         return None
     if kind == "record":
-        target = _target(column) or ""
+        target = target_of(column) or ""
         return names.get((target, value)) or f"{table_label(target)} {value}"
     if kind == "instant":
         return _instant(str(value))
