@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -180,9 +181,15 @@ class _Reader:
             return None
 
 
+@cache
+def zone_names() -> frozenset[str]:
+    """The IANA names of all time zones known here; finding them reads hundreds of files."""
+    return frozenset(available_timezones())
+
+
 def time_zone(name: str) -> ZoneInfo:
     """The time zone of an IANA name such as `Europe/Berlin`; raises ValueError for any other text."""
-    if name not in available_timezones():
+    if name not in zone_names():
         raise ValueError(f"{name!r} is no time zone; use an IANA name such as Europe/Berlin")
     return ZoneInfo(name)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path as File
 from typing import Any, get_args
-from zoneinfo import available_timezones
 
 from admin_app.errors import BadInput
 from admin_app.importing.fields import FIELDS, Field, Kind, Unusable
 from admin_app.importing.sources import Path, Source, Template
 from admin_app.importing.values import Customs, value
 from admin_app.queries.imports import TARGETS, Duplicates, Nobody
+from admin_app.settings import zone_names
 
 SECTIONS = ("into", "duplicates", "nothing", "delimiter", "time", "words", "each", "nobody", "fields")
 OPTIONS = ("path", "value", "template", "map", "default", "otherwise", "lower", "split", "format", "zone")
@@ -207,7 +207,7 @@ class _Loader:
 
     def _time(self, table: dict[str, Any], where: str) -> None:
         zone, pattern = table.get("zone"), table.get("format")
-        if zone is not None and zone not in available_timezones():
+        if zone is not None and zone not in zone_names():
             self._say(f"{where}.zone: {zone!r} is no time zone; use an IANA name such as Europe/Lisbon.")
         if pattern is not None and (not isinstance(pattern, str) or "%" not in pattern):
             self._say(f"{where}.format: {pattern!r} has no parts such as %d/%m/%Y %H:%M; leave it out for ISO 8601.")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from admin_app.importing.fields import Field, Kind, Unusable
 from admin_app.importing.sources import Row, Source, shown
 from admin_app.models import YEARS
+from admin_app.settings import zone_names
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_INTEGER = 2**31 - 1
@@ -118,15 +119,10 @@ def _number(name: str, field: Field, text: str, notes: Notes) -> int:
 
 
 def _zone(name: str, field: Field, text: str, notes: Notes) -> str | None:
-    if text.strip() in _zones():
+    if text.strip() in zone_names():
         return text.strip()
     notes.append(ZONE_UNKNOWN)
     return None
-
-
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 _CONVERT: dict[Kind, Callable[[str, Field, str, Notes], Any]] = {

@@ -39,15 +39,13 @@ BEGIN
   INSERT INTO outbox (kind, recipient_id, change_set_id, payload)
   WITH entries AS MATERIALIZED ({_ENTRIES}
   ), several AS MATERIALIZED ({_SEVERAL}
-  ), per_ticket AS MATERIALIZED ({_PER_TICKET}
+  ), alike AS MATERIALIZED ({_ALIKE}
   ), told AS ({_TOLD}
-  ), counted AS (
-    SELECT recipient_id, happening, count(*) AS number, array_agg(ticket_id) AS ids
-    FROM told GROUP BY recipient_id, happening
+  ), counted AS ({_COUNTED}
   )
   SELECT 'digest', u.id, NEW.id, jsonb_build_object('action', NEW.action, 'reason', NEW.reason,
-    'tickets', sum(c.number), 'happened', jsonb_object_agg(c.happening, jsonb_build_object('tickets', c.number, 'first',
-      (SELECT jsonb_agg(id) FROM (SELECT id FROM unnest(c.ids) AS id ORDER BY id LIMIT 10) AS few))))
+    'tickets', sum(c.number), 'happened', jsonb_object_agg(c.happening,
+      jsonb_build_object('tickets', c.number, 'first', c.first)))
   FROM counted c JOIN users u ON u.id = c.recipient_id
   WHERE u.is_staff AND u.is_active AND u.id IS DISTINCT FROM NEW.user_id
   GROUP BY u.id ORDER BY u.id
@@ -58,9 +56,11 @@ END"""
 
 
 _ENTRIES = """
-    SELECT a.id, a.table_name AS place, a.action AS deed, (a.changes -> 'old' ->> 'assignee_id')::bigint AS giver,
+    SELECT a.id, (a.changes -> 'old' ->> 'assignee_id')::bigint AS giver,
       (a.changes -> 'new' ->> 'assignee_id')::bigint AS taker,
       a.changes -> 'new' -> 'deleted_at' <> 'null' AS thrown_away,
+      CASE a.table_name WHEN 'comments' THEN 2 WHEN 'ticket_tags' THEN 3
+        ELSE CASE a.action WHEN 'DELETE' THEN 0 ELSE 1 END END AS deed,
       CASE a.table_name
         WHEN 'tickets' THEN a.record_id
         WHEN 'ticket_tags' THEN split_part(a.record_id, ',', 1)
@@ -69,31 +69,45 @@ _ENTRIES = """
       END::bigint AS ticket_id
     FROM audit_logs a
     WHERE a.change_set_id = NEW.id AND a.table_name IN ('tickets', 'comments', 'ticket_tags')"""
+"""A deed is the less the more it matters: purged, changed, commented, tagged."""
 
 _SEVERAL = """
     SELECT ticket_id FROM entries WHERE ticket_id IS NOT NULL GROUP BY ticket_id HAVING count(*) > 1"""
 """Most change sets do one thing to each ticket, and only the others need to be put together: half the time."""
 
-_PER_TICKET = """
-    SELECT ticket_id, giver IS DISTINCT FROM taker AS moved, giver AS before, taker AS now, thrown_away AS in_trash,
-      place = 'tickets' AS itself, place = 'tickets' AND deed = 'DELETE' AS purged, place = 'comments' AS commented
-    FROM entries WHERE ticket_id NOT IN (SELECT ticket_id FROM several)
+_ALIKE = """
+    SELECT giver IS DISTINCT FROM taker AS moved, giver AS before, taker AS now, thrown_away AS in_trash, deed,
+      array_agg(ticket_id) AS ids
+    FROM entries WHERE ticket_id NOT IN (SELECT ticket_id FROM several) GROUP BY giver, taker, thrown_away, deed
     UNION ALL
-    SELECT ticket_id, bool_or(giver IS DISTINCT FROM taker),
-      (min(ARRAY[id, giver]) FILTER (WHERE giver IS DISTINCT FROM taker))[2],
-      (max(ARRAY[id, taker]) FILTER (WHERE giver IS DISTINCT FROM taker))[2],
-      (max(ARRAY[id, thrown_away::integer]) FILTER (WHERE thrown_away IS NOT NULL))[2] = 1,
-      bool_or(place = 'tickets'), bool_or(place = 'tickets' AND deed = 'DELETE'), bool_or(place = 'comments')
-    FROM entries WHERE ticket_id IN (SELECT ticket_id FROM several) GROUP BY ticket_id"""
-"""The first and the last of its entries count; comparing pairs finds them without sorting each ticket's."""
+    SELECT moved, before, now, in_trash, deed, array_agg(ticket_id) FROM (
+      SELECT ticket_id, min(deed) AS deed, bool_or(giver IS DISTINCT FROM taker) AS moved,
+        (min(ARRAY[id, giver]) FILTER (WHERE giver IS DISTINCT FROM taker))[2] AS before,
+        (max(ARRAY[id, taker]) FILTER (WHERE giver IS DISTINCT FROM taker))[2] AS now,
+        (max(ARRAY[id, thrown_away::integer]) FILTER (WHERE thrown_away IS NOT NULL))[2] = 1 AS in_trash
+      FROM entries WHERE ticket_id IN (SELECT ticket_id FROM several) GROUP BY ticket_id
+    ) AS together GROUP BY moved, before, now, in_trash, deed"""
+"""Tickets by what became of them: a large change set does the same to most, and what follows is done once for all.
 
-_TOLD = """
-    SELECT ticket_id, CASE WHEN moved THEN now ELSE (SELECT assignee_id FROM tickets WHERE id = ticket_id) END
-        AS recipient_id,
-      CASE WHEN before IS DISTINCT FROM now THEN 'assigned_to_you' WHEN in_trash THEN 'trashed'
-        WHEN NOT in_trash THEN 'restored' WHEN itself THEN 'changed' WHEN commented THEN 'commented' ELSE 'tagged' END
-        AS happening
-    FROM per_ticket WHERE NOT purged
+Of several entries of a ticket the first and the last count; comparing pairs finds them without sorting each ticket's.
+"""
+
+_HAPPENING = """CASE WHEN before IS DISTINCT FROM now THEN 'assigned_to_you' WHEN in_trash THEN 'trashed'
+        WHEN NOT in_trash THEN 'restored' ELSE (ARRAY['changed', 'commented', 'tagged'])[deed] END"""
+
+_TOLD = f"""
+    SELECT now AS recipient_id, {_HAPPENING} AS happening, ids FROM alike WHERE moved AND deed > 0
     UNION ALL
-    SELECT ticket_id, before, CASE WHEN purged THEN 'purged' ELSE 'taken_from_you' END
-    FROM per_ticket WHERE before IS DISTINCT FROM now"""
+    SELECT t.assignee_id, {_HAPPENING} AS happening, array_agg(t.id)
+    FROM alike CROSS JOIN unnest(ids) AS one (id) JOIN tickets t ON t.id = one.id
+    WHERE NOT moved AND deed > 0 GROUP BY t.assignee_id, happening
+    UNION ALL
+    SELECT before, CASE deed WHEN 0 THEN 'purged' ELSE 'taken_from_you' END, ids
+    FROM alike WHERE before IS DISTINCT FROM now"""
+
+_COUNTED = """
+    SELECT recipient_id, happening, sum(cardinality(ids)) FILTER (WHERE place = 1) AS number,
+      (array_agg(id ORDER BY id))[:10] AS first
+    FROM told CROSS JOIN LATERAL (
+      SELECT id, row_number() OVER (ORDER BY id) AS place FROM unnest(ids) AS id ORDER BY id LIMIT 10
+    ) AS ten GROUP BY recipient_id, happening"""
