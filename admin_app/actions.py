@@ -5,8 +5,9 @@ long, as a promise that is kept in chunks by `advance()`. What can be ordered ar
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -107,9 +108,17 @@ async def perform(database: Database, order: Order, limits: Limits, *, idempoten
     if order.chosen.requested > limits.inline:
         return await _promise(database, order, limits, idempotency_key)
     plan = _plan(order, idempotency_key)
+    try:
+        return await _perform(database, order, plan, halving=False)
+    except _RowRefused:
+        return await _perform(database, order, plan, halving=True)
+
+
+async def _perform(database: Database, order: Order, plan: Plan, *, halving: bool) -> Performed:
+    """Carry an order out in a transaction of its own; without `halving` _RowRefused takes all of it back."""
     async with database.transaction(order.acting, order.action.permission, plan=plan) as change:
         chosen = replace(order.chosen, change_set_id=change.id)
-        outcome = await carry_out(change.session, order, chosen)
+        outcome = await carry_out(change.session, order, chosen, halving=halving)
         _count(change.counts, outcome)
         await finish(change, order.chosen.undo_of_id)
     return Performed(change.id, outcome, sentence(order.action.label, outcome, chosen.model))
@@ -204,16 +213,28 @@ async def advance(change: Resumed, order: Order, limits: Limits) -> None:
     lane.done = number < limits.chunk or last == lane.until
 
 
-async def carry_out(session: AsyncSession, order: Order, chosen: Chosen[Any]) -> Outcome:
+class _RowRefused(Exception):
+    """The database refused a row, and nobody was to find out which."""
+
+
+async def carry_out(session: AsyncSession, order: Order, chosen: Chosen[Any], *, halving: bool = True) -> Outcome:
     """Let the action do its work; rows that the database refuses are found by halving, noted as failed, and left.
 
-    Raises BackdeskError for an action that does not account for every row.
+    Raises BackdeskError for an action that does not account for every row. Without `halving`, which takes two trips to
+    the database even where no row is refused, the first that is refused raises _RowRefused.
     """
     values = await parse(session, inputs_of(order.action.function), order.given, order.zone)
     available = {"session": session, "acting": order.acting, "authority": order.authority, **values}
     if chosen.classify:
         return await _act(order.action, available, chosen)
-    return await _attempt(session, order.action, available, chosen)
+    if halving:
+        return await _attempt(session, order.action, available, chosen)
+    try:
+        return await _act(order.action, available, chosen)
+    except DBAPIError as error:
+        if _about_a_row(error):
+            raise _RowRefused from error
+        raise
 
 
 async def _attempt(session: AsyncSession, action: Action, available: Mapping[str, Any], chosen: Chosen[Any]) -> Outcome:
@@ -228,8 +249,7 @@ async def _attempt(session: AsyncSession, action: Action, available: Mapping[str
 
 async def _act(action: Action, available: Mapping[str, Any], chosen: Chosen[Any]) -> Outcome:
     given = {**available, "chosen": chosen}
-    parameters = inspect.signature(action.function).parameters
-    outcome: object = await action.function(**{name: given[name] for name in parameters if name in given})
+    outcome: object = await action.function(**{name: given[name] for name in _asks(action.function) if name in given})
     mending = "Its plugin needs mending."
     if not isinstance(outcome, Outcome):
         raise BackdeskError(f"What was done is taken back: {action.permission} returned no Outcome. {mending}")
@@ -237,6 +257,12 @@ async def _act(action: Action, available: Mapping[str, Any], chosen: Chosen[Any]
         what = f"{action.permission} accounts for {outcome.total:,} of {chosen.requested:,} rows."
         raise BackdeskError(f"What was done is taken back: {what} {mending}")
     return outcome
+
+
+@cache
+def _asks(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of the parameters that a function has."""
+    return tuple(inspect.signature(function).parameters)
 
 
 async def _halves(

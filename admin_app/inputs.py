@@ -95,11 +95,12 @@ class UnusableParameter(TypeError):
         self.name = name
 
 
-def inputs_of(function: Callable[..., Any]) -> list[Input]:
+@cache
+def inputs_of(function: Callable[..., Any]) -> tuple[Input, ...]:
     """The inputs of a handler, in the order of its parameters; raises UnusableParameter for other types."""
     hints = get_type_hints(function, include_extras=True)
     parameters = signature(function).parameters
-    return [_input(name, hints.get(name), parameters[name].default) for name in parameters if name not in GIVEN]
+    return tuple(_input(name, hints.get(name), parameters[name].default) for name in parameters if name not in GIVEN)
 
 
 def _input(name: str, annotation: Any, default: Any) -> Input:

@@ -66,18 +66,18 @@ GOOD = {
 }
 
 
-async def values(database: Database, given: dict[str, Any], inputs: list[Input] = ALL) -> dict[str, Any]:
+async def values(database: Database, given: dict[str, Any], inputs: tuple[Input, ...] = ALL) -> dict[str, Any]:
     async with database.read() as session:
         return await parse(session, inputs, given, BERLIN)
 
 
-async def problems(database: Database, given: dict[str, Any], inputs: list[Input] = ALL) -> dict[str, str]:
+async def problems(database: Database, given: dict[str, Any], inputs: tuple[Input, ...] = ALL) -> dict[str, str]:
     with pytest.raises(BadInput) as refused:
         await values(database, given, inputs)
     return refused.value.fields
 
 
-def one(annotation: Any, default: Any = ...) -> list[Input]:
+def one(annotation: Any, default: Any = ...) -> tuple[Input, ...]:
     """The one input of a handler whose parameter `it` has a type, and perhaps a default."""
 
     async def handler(session: Any, it: Any) -> None: ...

@@ -86,7 +86,8 @@ async def body_of(request: Request, *, needed: bool = True) -> Body:
         raise BadRequest("The body is not valid JSON in UTF-8.") from error
     if not isinstance(value, dict):
         raise BadRequest("The body has to be a JSON object.")
-    _check_storable(value)
+    if b"\\u" in sent:  # what cannot be stored can only be escaped: as it is it would be no JSON, or no UTF-8
+        _check_storable(value)
     return Body(value)
 
 
