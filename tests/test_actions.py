@@ -95,6 +95,15 @@ async def test_an_action_is_one_change_set_with_inputs_counts_and_a_sentence(dat
     assert (entry.user_id, entry.reason) == (lead.id, "Because.")
 
 
+async def test_what_is_begun_again_because_rows_are_refused_is_one_change_set_with_its_key(database: Database) -> None:
+    done = await go(database, {"color": "no color"}, key="once")
+    assert done.outcome == Outcome(failed=8)
+    async with database.read() as session:
+        kept = (await session.scalars(select(ChangeSet).where(ChangeSet.action == "probe.paint"))).one()
+        assert (await session.scalars(select(Tag))).all() == []
+    assert (kept.id, kept.failed, kept.idempotency_key) == (done.change_set_id, 8, "once")
+
+
 async def test_somebody_without_the_permission_is_refused_before_anything_else(database: Database) -> None:
     with pytest.raises(Forbidden, match=r"You may not do “Paint”\. It needs the permission probe\.paint\."):
         await go(database, {"nonsense": "1"}, authority=Somebody({"probe.other", "tag.edit"}), acting=Acting.system())
