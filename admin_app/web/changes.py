@@ -76,6 +76,8 @@ async def state(request: Request, templates: Jinja2Templates) -> Response:
         story = _own_or_seen(request, await progress.story(session, key))
         context = await _state(request, session, story)
     context["renewed"] = True
+    if context["ended"]:
+        desk_of(request).queue_counts.forget(actor_of(request).user_id)
     return await render(request, templates, "backdesk/change_set_state.html", context)
 
 

@@ -50,6 +50,21 @@ async def test_whoever_changes_something_has_their_queues_counted_anew(
     assert numbers((await client.get("/admin/queues")).text)[view.id] == "0"
 
 
+async def test_whoever_watches_work_to_its_end_has_their_queues_counted_anew(
+    client: Browser, make: Make, registry: Registry
+) -> None:
+    await ship_views(client.desk.database, registry)
+    ticket = await make.ticket()
+    view = await stored(client, "Unassigned")
+    assert numbers((await client.get("/admin/queues")).text)[view.id] == "1"
+    agent = await make.agent()
+    async with client.desk.database.transaction(Acting.system(), "assign.assign") as change:
+        await tickets.assign(change.session, Chosen.of(Ticket, [ticket.id]), agent)
+    assert numbers((await client.get("/admin/queues")).text)[view.id] == "1"
+    await client.get(f"/admin/change_set/{change.id}/state")
+    assert numbers((await client.get("/admin/queues")).text)[view.id] == "0"
+
+
 async def test_the_menu_costs_a_page_no_statement(
     client: Browser, make: Make, registry: Registry, statements: Statements
 ) -> None:
