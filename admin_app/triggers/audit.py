@@ -1,6 +1,6 @@
 """The audit log, written by the database: functions and triggers for every table that carries the trait Audited."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import JSON, Column, Table
 
@@ -75,18 +75,80 @@ def _values(table: Table, row: str, *, digest_long: bool) -> str:
     return " || ".join([stripped, *whole])
 
 
-def _audit_function(table: Table) -> Function:
-    """The audit of one table: one row per changed row, made by at most two statements however many rows there are.
+INSERT = (
+    "INSERT INTO audit_logs (table_name, record_id, action, user_id, actor_kind, database_user, change_set_id,"
+    " request_id, reason, changes)"
+)
+CONTEXT = "acting_user, kind, outsider, change_set, request, why"
+"""What every entry of one statement says alike, as variables of the function."""
 
-    An update first asks which columns differ anywhere, then reads only those: most bulk changes touch one column.
-    """
+
+def _audit_function(table: Table) -> Function:
+    """The audit of one table: one row per changed row, made by at most two statements however many rows there are."""
     compared = [column for column in table.columns if _kind(column) != "derived" and not column.primary_key]
-    keys = ", ".join(column.name for column in table.primary_key)
     names = ", ".join(f"'{column.name}'" for column in compared)
-    differs = ", ".join(f"bool_or(o.{column.name} IS DISTINCT FROM n.{column.name})" for column in compared)
     secret = ", ".join(f"'{column.name}'" for column in compared if _kind(column) == "secret")
-    update = (
-        f"""
+    body = f"""
+DECLARE
+  acting_user bigint := acting_user_id();
+  change_set bigint := nullif(current_setting('app.change_set_id', true), '')::bigint;
+  request text := nullif(current_setting('app.request_id', true), '');
+  why text := nullif(current_setting('app.reason', true), '');
+  kind text := nullif(current_setting('app.actor_kind', true), '');
+  outsider text;
+  names text[] := ARRAY[{names}]::text[];
+  secret text[] := ARRAY[{secret}]::text[];
+  differs boolean[]; touched text[] := '{{}}'; olds text[] := '{{}}'; news text[] := '{{}}';
+  condition text := ''; many integer := 0;
+BEGIN
+  IF change_set IS NULL THEN
+    IF current_setting('role') = '{APP_ROLE}'
+      OR pg_has_role(session_user, '{APP_ROLE}', 'MEMBER') AND NOT pg_has_role(session_user, current_user, 'MEMBER')
+    THEN
+      {_unaudited(table, compared)}
+      RAISE EXCEPTION 'nobody is acting' USING ERRCODE = '{NOBODY_ACTING}';
+    END IF;
+    outsider := session_user;
+    kind := 'database';
+  END IF;
+  IF TG_OP = 'INSERT' THEN
+    {INSERT}
+    SELECT '{table.name}', {_record_id(table, "n")}, 'CREATE', {CONTEXT},
+      jsonb_build_object('new', {_values(table, "n", digest_long=True)}) FROM new_rows n;
+  ELSIF TG_OP = 'DELETE' THEN
+    {INSERT}
+    SELECT '{table.name}', {_record_id(table, "o")}, 'DELETE', {CONTEXT},
+      jsonb_build_object('old', {_values(table, "o", digest_long=False)}) FROM old_rows o;
+  ELSE{_update(table, compared)}
+  END IF;
+  RETURN NULL;
+END"""
+    return Function(f"audit_{table.name}()", "trigger", body, definer=True, settings=ROWS_BY_HASH)
+
+
+def _keys(table: Table) -> str:
+    return ", ".join(column.name for column in table.primary_key)
+
+
+def _unaudited(table: Table, compared: Sequence[Column[object]]) -> str:
+    """Let an update pass in which nobody acts, where nothing changes that is audited."""
+    changed = " OR ".join(f"o.{column.name} IS DISTINCT FROM n.{column.name}" for column in compared) or "false"
+    return f"""-- what is not audited, such as when a token was last used, needs nobody who answers for it
+      IF TG_OP = 'UPDATE' THEN
+        IF NOT EXISTS (SELECT FROM old_rows o JOIN new_rows n USING ({_keys(table)}) WHERE {changed}) THEN
+          RETURN NULL;
+        END IF;
+      END IF;"""
+
+
+def _update(table: Table, compared: Sequence[Column[object]]) -> str:
+    """Ask first which columns differ anywhere, then read only those: most bulk changes touch one column."""
+    if not compared:
+        return """
+    NULL;"""
+    keys, record = _keys(table), _record_id(table, "n").replace("'", "''")
+    differs = ", ".join(f"bool_or(o.{column.name} IS DISTINCT FROM n.{column.name})" for column in compared)
+    return f"""
     SELECT ARRAY[{differs}] INTO differs FROM old_rows o JOIN new_rows n USING ({keys});
     FOR i IN 1 .. array_length(names, 1) LOOP
       CONTINUE WHEN differs[i] IS NOT TRUE;
@@ -107,63 +169,11 @@ def _audit_function(table: Table) -> Function:
     END IF;
     EXECUTE format(
       'INSERT INTO audit_logs (table_name, record_id, action, user_id, actor_kind, database_user, change_set_id,'
-      ' request_id, reason, changes) SELECT %L, {_record_id(table, "n").replace("'", "''")}, ''UPDATE'', $1, $2, $3,'
+      ' request_id, reason, changes) SELECT %L, {record}, ''UPDATE'', $1, $2, $3,'
       ' $4, $5, $6,'
       ' jsonb_build_object(''old'', %s, ''new'', %s) FROM old_rows o JOIN new_rows n USING ({keys}) WHERE %s',
       '{table.name}', array_to_string(olds, ' || '), array_to_string(news, ' || '), substr(condition, 5))
-      USING acting_user, kind, outsider, change_set, request, why;"""
-        if compared
-        else """
-    NULL;"""
-    )
-    changed = " OR ".join(f"o.{column.name} IS DISTINCT FROM n.{column.name}" for column in compared) or "false"
-    unaudited = f"""-- what is not audited, such as when a token was last used, needs nobody who answers for it
-      IF TG_OP = 'UPDATE' THEN
-        IF NOT EXISTS (SELECT FROM old_rows o JOIN new_rows n USING ({keys}) WHERE {changed}) THEN
-          RETURN NULL;
-        END IF;
-      END IF;"""
-    insert = (
-        "INSERT INTO audit_logs (table_name, record_id, action, user_id, actor_kind, database_user, change_set_id,"
-        " request_id, reason, changes)"
-    )
-    context = "acting_user, kind, outsider, change_set, request, why"
-    body = f"""
-DECLARE
-  acting_user bigint := acting_user_id();
-  change_set bigint := nullif(current_setting('app.change_set_id', true), '')::bigint;
-  request text := nullif(current_setting('app.request_id', true), '');
-  why text := nullif(current_setting('app.reason', true), '');
-  kind text := nullif(current_setting('app.actor_kind', true), '');
-  outsider text;
-  names text[] := ARRAY[{names}]::text[];
-  secret text[] := ARRAY[{secret}]::text[];
-  differs boolean[]; touched text[] := '{{}}'; olds text[] := '{{}}'; news text[] := '{{}}';
-  condition text := ''; many integer := 0;
-BEGIN
-  IF change_set IS NULL THEN
-    IF current_setting('role') = '{APP_ROLE}'
-      OR pg_has_role(session_user, '{APP_ROLE}', 'MEMBER') AND NOT pg_has_role(session_user, current_user, 'MEMBER')
-    THEN
-      {unaudited}
-      RAISE EXCEPTION 'nobody is acting' USING ERRCODE = '{NOBODY_ACTING}';
-    END IF;
-    outsider := session_user;
-    kind := 'database';
-  END IF;
-  IF TG_OP = 'INSERT' THEN
-    {insert}
-    SELECT '{table.name}', {_record_id(table, "n")}, 'CREATE', {context},
-      jsonb_build_object('new', {_values(table, "n", digest_long=True)}) FROM new_rows n;
-  ELSIF TG_OP = 'DELETE' THEN
-    {insert}
-    SELECT '{table.name}', {_record_id(table, "o")}, 'DELETE', {context},
-      jsonb_build_object('old', {_values(table, "o", digest_long=False)}) FROM old_rows o;
-  ELSE{update}
-  END IF;
-  RETURN NULL;
-END"""
-    return Function(f"audit_{table.name}()", "trigger", body, definer=True, settings=ROWS_BY_HASH)
+      USING {CONTEXT};"""
 
 
 def _acting_user_id() -> Function:
