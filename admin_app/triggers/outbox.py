@@ -101,9 +101,10 @@ _HAPPENING = """CASE WHEN before IS DISTINCT FROM now THEN 'assigned_to_you' WHE
 _TOLD = f"""
     SELECT now AS recipient_id, {_HAPPENING} AS happening, ids FROM alike WHERE moved AND deed > 0
     UNION ALL
-    SELECT t.assignee_id, {_HAPPENING} AS happening, array_agg(t.id)
-    FROM alike CROSS JOIN unnest(ids) AS one (id) JOIN tickets t ON t.id = one.id
-    WHERE NOT moved AND deed > 0 GROUP BY t.assignee_id, happening
+    SELECT owner_id, happening, array_agg(id) FROM (
+      SELECT (SELECT t.assignee_id FROM tickets t WHERE t.id = one.id) AS owner_id, {_HAPPENING} AS happening, one.id
+      FROM alike CROSS JOIN unnest(ids) AS one (id) WHERE NOT moved AND deed > 0
+    ) AS kept GROUP BY owner_id, happening
     UNION ALL
     SELECT before, CASE deed WHEN 0 THEN 'purged' ELSE 'taken_from_you' END, ids
     FROM alike WHERE before IS DISTINCT FROM now"""
