@@ -1,7 +1,7 @@
 """The list of a resource: one page of its records with search, filters and actions, and the whole of it as a file."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqladmin.templating import Jinja2Templates
@@ -35,6 +35,18 @@ from admin_app.web.entries import in_words
 from admin_app.web.table import Table
 
 
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One page of a list, its rows as they are `shown`, what its filters name, and a search that may be meant."""
+
+    asked: ListQuery
+    names: Sequence[str]
+    page: rows.Page[Any]
+    shown: Sequence[Any]
+    named: panel.Named
+    better: str | None
+
+
 async def page(request: Request, resource: Resource, templates: Jinja2Templates) -> Response:
     """One page of a list; an address with empty or split parameters, as forms send them, leads to its short form."""
     try:
@@ -44,36 +56,55 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
     if _long(request, asked):
         return RedirectResponse(panel.with_query(path(resource.name, "list"), asked.pairs()), status_code=302)
     query = columns.as_remembered(request, resource, asked)
-    names = cells.shown_names(resource, query)
     try:
-        async with desk_of(request).database.glance() as session:
-            if query.change_set and await is_noted(session, query.change_set):
-                query = replace(query, audited=False)
-            found: rows.Page[Any] = await _read(session, query, names)
-            query = found.query
-            named = await rows.related(session, query)
-            shown = await in_words(request, session, found.rows, names) if resource.model is AuditLog else found.rows
-            better = None if found.rows else await spelling.corrected(session, query.search if query.q else None)
+        found = await _found(request, resource, asked, query)
     except TooSlow:
         return await slow.page(request, resource, templates, query)
     except BadRequest as error:
         return await saved_views.mending(request, resource, templates, error)
-    known = counting.Count(None if found.previous or found.next else len(found.rows))
+    context = _context(request, resource, found)
+    if resource.model is ChangeSet:
+        context |= deeds.in_words(desk_of(request).registry, found.page.rows, found.names, context["chips"])
+    return await render(request, templates, "sqladmin/list.html", context)
+
+
+async def _found(request: Request, resource: Resource, asked: ListQuery, query: ListQuery) -> Found:
+    """Read a list with the columns that its viewer wants; raises TooSlow, and BadRequest for names that nobody has."""
+    names = cells.shown_names(resource, query)
+    async with desk_of(request).database.glance() as session:
+        if query.change_set and await is_noted(session, query.change_set):
+            query = replace(query, audited=False)
+        read: rows.Page[Any] = await _read(session, query, names)
+        query = read.query
+        return Found(
+            asked=asked,
+            names=names,
+            page=read,
+            shown=await in_words(request, session, read.rows, names) if resource.model is AuditLog else read.rows,
+            named=await rows.related(session, query),
+            better=None if read.rows else await spelling.corrected(session, query.search if query.q else None),
+        )
+
+
+def _context(request: Request, resource: Resource, found: Found) -> dict[str, Any]:
+    """What the page of a list shows."""
+    query = found.page.query
+    known = counting.Count(None if found.page.previous or found.page.next else len(found.page.rows))
     reader, address = panel.Reader(request), panel.addresses(path(resource.name, "list"), query)
     offered = offers.of_list(request, resource, trash=query.trash)
-    exported = exporting.offer(request, resource, query, names)
+    exported = exporting.offer(request, resource, query, found.names)
     shown_columns = cells.columns(resource, query, address)
-    context = {
+    return {
         "title": _title(resource, query),
-        "within": saved_views.of_list(request, resource, asked, query),
+        "within": saved_views.of_list(request, resource, found.asked, query),
         "resource": resource,
         "query": query,
-        "names": ",".join(names),
+        "names": ",".join(found.names),
         "table": Table(request, resource, shown_columns, selectable=bool(offered["actions"] or exported)),
-        "rows": shown,
+        "rows": found.shown,
         "searched": query.search.said if query.q and query.search else "",
-        "better": better,
-        "better_url": address(**BEGINNING | {"q": better}),
+        "better": found.better,
+        "better_url": address(**BEGINNING | {"q": found.better}),
         "count": known.number,
         "count_text": known.text,
         "count_url": counting.address(resource, query),
@@ -81,18 +112,15 @@ async def page(request: Request, resource: Resource, templates: Jinja2Templates)
         "kept": panel.kept(query),
         "filterable": bool(resource.filters) or hasattr(resource.model, "is_overdue"),
         "in_force": filtering.in_force(query),
-        "chips": panel.chips(resource, query, named, reader.name_of, address),
+        "chips": panel.chips(resource, query, found.named, reader.name_of, address),
         **offered,
         "may": actor_of(request).may,
         "exporting": exported,
         "filter": panel.encoded(query.pairs()),
         "remembered_as": f"{resource.name}?{panel.encoded(query.pairs(**APPEARANCE, sort=None))}",
-        "jump": jumping.jump_of(resource, query) if found.previous or found.next else None,
-        **_links(resource, query, found, address),
+        "jump": jumping.jump_of(resource, query) if found.page.previous or found.page.next else None,
+        **_links(resource, query, found.page, address),
     }
-    if resource.model is ChangeSet:
-        context |= deeds.in_words(desk_of(request).registry, found.rows, names, context["chips"])
-    return await render(request, templates, "sqladmin/list.html", context)
 
 
 def _title(resource: Resource, query: ListQuery) -> str:
