@@ -125,6 +125,20 @@ async def test_down_and_up_again_works_on_a_desk_that_is_in_use(
     assert again.ticket_number == "SUP-000001"
 
 
+async def test_frozen_selections_keep_their_rows_from_one_way_of_storing_them_to_the_other(
+    live_url: URL, live_database: Database
+) -> None:
+    await live_database.close()
+    kept = "SELECT selection_id, first_id, last_id, ids FROM selection_parts ORDER BY selection_id, first_id"
+    parts = [(7, 2, 2000, list(range(2, 2001, 2))), (7, 2002, 2600, list(range(2002, 2601, 2))), (8, 1, 1, [1])]
+    values = ", ".join(f"({key}, {first}, {last}, ARRAY{ids})" for key, first, last, ids in parts)
+    await as_owner(live_url, f"INSERT INTO selection_parts VALUES {values}")
+    await run(live_url, lambda connection: command.downgrade(configured(CORE, connection, [CORE]), "0009"))
+    assert await as_owner(live_url, "SELECT count(*), max(record_id) FROM selection_items") == [(1_301, 2_600)]
+    assert await upgrade(live_url) == [f"core: 0009 → {NEWEST}"]
+    assert await as_owner(live_url, kept) == parts
+
+
 async def test_two_upgrades_at_once_take_turns(empty_url: URL) -> None:
     done = await asyncio.gather(*(upgrade(empty_url) for _ in range(3)))
     assert sorted(line for lines in done for line in lines) == [
