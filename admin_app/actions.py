@@ -218,10 +218,10 @@ class _RowRefused(Exception):
 
 
 async def carry_out(session: AsyncSession, order: Order, chosen: Chosen[Any], *, halving: bool = True) -> Outcome:
-    """Let the action do its work; rows that the database refuses are found by halving, noted as failed, and left.
+    """Let the action do its work; with `halving`, rows that the database refuses are found, noted as failed, and left.
 
-    Raises BackdeskError for an action that does not account for every row. Without `halving`, which takes two trips to
-    the database even where no row is refused, the first that is refused raises _RowRefused.
+    Raises BackdeskError for an action that does not account for every row. Halving takes two trips to the database even
+    where no row is refused; without it the first that is refused raises _RowRefused.
     """
     values = await parse(session, inputs_of(order.action.function), order.given, order.zone)
     available = {"session": session, "acting": order.acting, "authority": order.authority, **values}
@@ -230,7 +230,9 @@ async def carry_out(session: AsyncSession, order: Order, chosen: Chosen[Any], *,
     if halving:
         return await _attempt(session, order.action, available, chosen)
     try:
-        return await _act(order.action, available, chosen)
+        outcome = await _act(order.action, available, chosen)
+        await session.flush()
+        return outcome
     except DBAPIError as error:
         if _about_a_row(error):
             raise _RowRefused from error

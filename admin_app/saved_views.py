@@ -247,7 +247,7 @@ REMEMBERED = 20_000
 class Counts:
     """The numbers beside the queues of a menu, None where counting takes too long.
 
-    Each is at most half a minute old, and counted after what its viewer last sent to this process, or saw end.
+    Each is at most half a minute old, and counted after what its viewer last sent here or watched to its end.
     """
 
     kept: dict[tuple[int, int, str], tuple[float, int | None]] = field(default_factory=dict)

@@ -36,8 +36,15 @@ async def paint(session: Any, chosen: Chosen[Tag], acting: Acting, color: str, t
     return Outcome(changed=times, unchanged=chosen.requested - times - 2, skipped={"dry": 1}, failed=1)
 
 
+@plugin.action(Tag, label="Paint later")
+async def later(session: Any, chosen: Chosen[Tag], color: str) -> Outcome:
+    """Make a tag that is written only when somebody flushes."""
+    session.add(Tag(name="later", color=color))
+    return Outcome(changed=chosen.requested)
+
+
 Registry((resources.plugin, plugin))
-PAINT = plugin.actions[0]
+PAINT, LATER = plugin.actions
 WHY = Acting(user_id=None, door=Door.WEB, reason="Because.")
 
 
@@ -102,6 +109,11 @@ async def test_what_is_begun_again_because_rows_are_refused_is_one_change_set_wi
         kept = (await session.scalars(select(ChangeSet).where(ChangeSet.action == "probe.paint"))).one()
         assert (await session.scalars(select(Tag))).all() == []
     assert (kept.id, kept.failed, kept.idempotency_key) == (done.change_set_id, 8, "once")
+
+
+async def test_what_an_action_leaves_to_be_flushed_is_refused_row_by_row_as_well(database: Database) -> None:
+    done = await go(database, {"color": "no color"}, action=LATER)
+    assert done.outcome == Outcome(failed=8)
 
 
 async def test_somebody_without_the_permission_is_refused_before_anything_else(database: Database) -> None:
