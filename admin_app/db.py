@@ -364,11 +364,15 @@ RESTED = 1.0
 
 
 def _engine(url: URL, size: int, session_settings: Mapping[str, str], **options: Any) -> AsyncEngine:
-    """An engine with `size` connections, which are looked at before they are used again."""
+    """An engine with `size` connections, which are looked at before they are used again.
+
+    The one that was used last is used next: its process of PostgreSQL has at hand what it read before.
+    """
     engine = create_async_engine(
         url,
         pool_size=size,
         max_overflow=0,
+        pool_use_lifo=True,
         hide_parameters=True,
         connect_args={"server_settings": dict(session_settings), "timeout": 10},
         **options,
