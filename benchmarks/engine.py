@@ -145,7 +145,7 @@ def measured(url: URL, django: Rival | None) -> tuple[dict[str, float], dict[str
         ours, theirs, looks = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list), list[float]()
 
         def pause() -> None:
-            time.sleep(0.02)
+            time.sleep(0.05)
 
         def undo() -> None:
             ended(owner, order(client, f"/change_set/{done.pop()['id']}/undo", {}), pause)
