@@ -168,9 +168,8 @@ def _update(table: Table, compared: Sequence[Column[object]]) -> str:
       END LOOP;
     END IF;
     EXECUTE format(
-      'INSERT INTO audit_logs (table_name, record_id, action, user_id, actor_kind, database_user, change_set_id,'
-      ' request_id, reason, changes) SELECT %L, {record}, ''UPDATE'', $1, $2, $3,'
-      ' $4, $5, $6,'
+      '{INSERT}'
+      ' SELECT %L, {record}, ''UPDATE'', $1, $2, $3, $4, $5, $6,'
       ' jsonb_build_object(''old'', %s, ''new'', %s) FROM old_rows o JOIN new_rows n USING ({keys}) WHERE %s',
       '{table.name}', array_to_string(olds, ' || '), array_to_string(news, ' || '), substr(condition, 5))
       USING {CONTEXT};"""
